@@ -1,0 +1,1 @@
+"""Plain data and seams: standard library only."""

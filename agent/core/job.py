@@ -1,0 +1,71 @@
+"""What is asked for. Plain data: no I/O, no third-party imports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NewType
+
+JobId = NewType("JobId", str)
+SourceName = NewType("SourceName", str)
+Digest = NewType("Digest", str)
+"""Lower-case hexadecimal SHA-256."""
+
+Format = Literal["arrow", "parquet", "json", "csv"]
+OnLimit = Literal["fail", "truncate"]
+ParameterValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlTask:
+    """One statement against one source. `statement` is untrusted text; `parameters` bind `:name`."""
+
+    source: SourceName
+    statement: str
+    parameters: Mapping[str, ParameterValue]
+    format: Format = "arrow"
+    kind: Literal["sql"] = "sql"
+
+
+Task = SqlTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requester:
+    """Who asked, as the signing key asserts it. Roles were checked against trust.json."""
+
+    user: str
+    roles: tuple[str, ...] = ()
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Me:
+    """The agent that a job must be addressed to."""
+
+    tenant: str
+    agent: str
+    pool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A verified request. Made only by `agent.wire.signing.verify`. Times are Unix seconds, UTC."""
+
+    id: JobId
+    digest: Digest
+    kid: str
+    tenant: str
+    audience: str
+    stream: str
+    seq: int | None
+    issued: float
+    not_before: float
+    expires: float
+    result_until: float
+    requested_by: Requester
+    reply_to: str
+    idempotent: bool
+    max_attempts: int
+    priority: int
+    limits: Mapping[str, float]
+    on_limit: OnLimit
+    task: Task

@@ -1,0 +1,91 @@
+"""How a job ended: a closed union, so that `match` is checked for completeness."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.core.job import Digest, JobId
+from agent.core.table import Disclosure, Masked
+
+OutcomeName = Literal["completed", "refused", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The job ran; `result` streams."""
+
+    result: Masked
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The job must not run. `code` from `agent.core.codes`."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job ran and broke, or could not be run."""
+
+    code: str
+    message: str
+    hint: str = ""
+    disclosure: Disclosure | None = None
+
+
+Outcome = Completed | Refused | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sealed part: SHA-256 over its ciphertext, and its size in bytes."""
+
+    sha256: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A sealed outcome and its unsigned manifest: all that the service sees of a result. Made only by `agent.wire.sealing.seal`.
+
+    `sealed_key` is the content key, HPKE-sealed to `recipient` (a kid).
+    """
+
+    job_id: JobId
+    job_digest: Digest
+    result_id: str
+    attempt: int
+    outcome: OutcomeName
+    code: str
+    media_types: tuple[str, ...]
+    parts: tuple[Part, ...]
+    policy_version: int
+    policy_sha256: str
+    isolation: str
+    disclosure_sha256: str
+    recipient: str
+    sealed_key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the audit records of a run: names and counts, never a value."""
+
+    statement: str = ""
+    statement_sha256: str = ""
+    relations: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: int = 0
+    bytes: int = 0
+    truncated: bool = False
+    engine_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker hands to the service beside the sealed parts."""
+
+    parcel: Parcel
+    facts: Facts

@@ -1,0 +1,22 @@
+"""The only statement that may run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.core.job import ParameterValue
+from agent.core.table import Disclosure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedPlan:
+    """A statement that was masked, generated, re-parsed and guarded again. Made only by `agent.masking.rewrite.rewrite`.
+
+    `sql` is the engine's text with `$name` (DuckDB) or `:name` (SQLite) placeholders; `parameters` bind them.
+    `variables` are session values that the engine must hold before its configuration is locked (token pads);
+    they never stand in the text.
+    """
+
+    sql: str
+    parameters: Mapping[str, ParameterValue]
+    disclosure: Disclosure
+    variables: Mapping[str, bytes] = field(default_factory=dict)

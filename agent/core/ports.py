@@ -1,0 +1,114 @@
+"""The seams. Every outside thing that the agent touches is one small protocol here."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.core.catalog import Catalog
+from agent.core.limits import Limits
+from agent.core.order import Order
+from agent.core.outcome import Report
+from agent.core.plan import MaskedPlan
+from agent.core.table import Table
+
+
+class Clock(Protocol):
+    """Wall clock in Unix seconds, and a monotonic one for durations."""
+
+    def now(self) -> float: ...
+    def monotonic(self) -> float: ...
+
+
+class Connection(Protocol):
+    """An open, read-only, locked-down source."""
+
+    def catalog(self) -> Catalog: ...
+    def run(self, plan: MaskedPlan) -> Table:
+        """Run exactly `plan.sql`. Raises Fault(source.* | limit.memory); the driver's text never gets out."""
+        ...
+
+
+class Source(Protocol):
+    """A database. Opened only in a worker."""
+
+    @property
+    def dialect(self) -> str: ...
+    def reads(self) -> Sequence[Path]:
+        """Files and folders that the worker must be allowed to read, for Landlock."""
+        ...
+
+    def open(self, name: str, limits: Limits) -> AbstractContextManager[Connection]:
+        """Open read-only and locked. The connection's catalog names its source `name`. Raises Fault(source.unavailable)."""
+        ...
+
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An unverified envelope on loan from a transport. `ref` is the transport's own name for it."""
+
+    ref: str
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why an envelope was not accepted: a `rejected` code of `agent.core.codes`, in the agent's own words."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A result that waits for delivery: its signed manifest and the file of its framed parts."""
+
+    job_id: str
+    result_id: str
+    manifest: bytes
+    parts: Path
+    result_until: float
+
+
+class Transport(Protocol):
+    """Where work comes from and results go to. Lets only TransportError out."""
+
+    async def offers(self, free: int) -> Sequence[Offer]:
+        """Up to `free` new envelopes; each is now held by this agent until settled or rejected."""
+        ...
+
+    async def recovered(self) -> Sequence[Offer]:
+        """Envelopes that an earlier run of this agent held and did not settle."""
+        ...
+
+    async def reject(self, ref: str, rejection: Rejection) -> None:
+        """Keep the bytes, say why. Idempotent."""
+        ...
+
+    async def deliver(self, sealed: Sealed) -> None:
+        """Hand a sealed result over durably. Idempotent: the same result twice is one result."""
+        ...
+
+    async def settle(self, ref: str) -> None:
+        """The job behind `ref` has its result delivered: forget the job. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a worker process ended. `code` is `ok` when `report` is whole, else a `failed` code."""
+
+    code: str
+    report: Report | None
+
+
+class Launcher(Protocol):
+    """Runs one worker process for one order; sealed parts go to the open file `parts`."""
+
+    async def work(self, order: Order, limits: Limits, parts: int) -> Ended: ...
+
+
+__all__ = ["Clock", "Connection", "Ended", "Launcher", "Offer", "Rejection", "Sealed", "Source", "Transport"]

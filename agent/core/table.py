@@ -1,0 +1,58 @@
+"""Rows in transit: Arrow record batches behind a small protocol, so that core needs no Arrow."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Batch(Protocol):
+    """The part of `pyarrow.RecordBatch` that limits need."""
+
+    @property
+    def num_rows(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def slice(self, offset: int = ..., length: int | None = ...) -> "Batch": ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a source answered to a masked statement. Never leaves the worker. `schema` is a `pyarrow.Schema`."""
+
+    schema: Any
+    batches: Iterator[Batch]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been released so far; final only when the batches are exhausted."""
+
+    rows: int = 0
+    bytes: int = 0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What a result discloses: relations, columns with the rule that was applied, and the policy that said so.
+
+    `columns` maps `schema.relation.column` to the rule's name.
+    """
+
+    source: str
+    relations: tuple[str, ...]
+    columns: Mapping[str, str]
+    policy_version: int
+    policy_sha256: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Rows fit to leave the site. Made only by `agent.masking.release.release`."""
+
+    schema: Any
+    batches: Iterator[Batch]
+    disclosure: Disclosure
+    format: str
+    tally: Tally = field(default_factory=Tally)
