@@ -44,7 +44,6 @@ class Source(Protocol):
         ...
 
 
-
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An unverified envelope on loan from a transport. `ref` is the transport's own name for it."""
