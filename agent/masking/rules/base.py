@@ -33,7 +33,10 @@ class Rule(Protocol):
     """One masking rule with its parameters."""
 
     @property
-    def rule(self) -> str: ...
+    def rule(self) -> str:
+        """The rule's name in policies and disclosure records."""
+        ...
+
     def applied(self, kind: Kind) -> Applied:
         """The mask for a column of this kind; `REDACT` where the rule has no meaning for it."""
         ...
@@ -49,6 +52,8 @@ def spelled_out(written: object) -> object:
     """YAML shorthand -> model fields: `redact`, `{bucket: 10}`, `{token: {domain: email}}` become `{rule: …, …}`."""
     if isinstance(written, str):
         return {"rule": written}
+    if written is None:  # YAML reads a bare `null` as nothing
+        return {"rule": "null"}
     if isinstance(written, Mapping) and len(written) == 1 and "rule" not in written:
         ((name, value),) = written.items()
         return {"rule": name, **value} if isinstance(value, Mapping) else {"rule": name, "value": value}

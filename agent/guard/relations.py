@@ -1,0 +1,125 @@
+"""Which catalog relation, or which CTE, every table name of a tree means."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from sqlglot import exp
+
+from agent.core.catalog import Catalog, Relation
+from agent.core.errors import Refuse
+from agent.dialects import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One place where a relation or a CTE is read."""
+
+    node: exp.Table
+    means: Relation | exp.CTE
+
+
+def tables(tree: exp.Expression) -> Iterator[exp.Table]:
+    """Every table node, also in places that look like none."""
+    yield from tree.find_all(exp.Table)
+
+
+def uses(tree: exp.Expression, catalog: Catalog, dialect: Dialect) -> tuple[Use, ...]:
+    """What each table name means. Raises Refuse(sql.relation | sql.table_function)."""
+    found = []
+    for node in tables(tree):
+        if isinstance(node.this, exp.Func):
+            _check_table_function(node.this, dialect)
+            continue
+        if not isinstance(node.this, exp.Identifier):
+            raise Refuse("sql.relation", "A table is not written as a name.", "Write schema.table.")
+        cte = _cte(node, dialect)
+        found.append(Use(node, cte if cte is not None else find(node, catalog, dialect)))
+    for lateral in tree.find_all(exp.Lateral):
+        if isinstance(lateral.this, exp.Func):
+            _check_table_function(lateral.this, dialect)
+    return tuple(found)
+
+
+def _check_table_function(node: exp.Func, dialect: Dialect) -> None:
+    name = str(node.this) if isinstance(node, exp.Anonymous) else node.sql_name()
+    known = {exp.GenerateSeries: "generate_series", exp.Explode: "unnest", exp.Unnest: "unnest"}
+    if known.get(type(node), name.lower()) not in dialect.table_functions:
+        allowed = ", ".join(sorted(dialect.table_functions))
+        shown = name.lower() if name.isidentifier() else "(not a plain name)"
+        raise Refuse(
+            "sql.table_function", f"The table function {shown} is not allowed.", f"Query the catalog's tables; or {allowed}."
+        )
+
+
+def _cte(node: exp.Table, dialect: Dialect) -> exp.CTE | None:
+    """The CTE that an unqualified name means: innermost WITH first, only earlier ones, itself only when recursive."""
+    if node.args.get("db") or node.args.get("catalog"):
+        return None
+    wanted = _folded(node.this, dialect)
+    child: exp.Expression = node
+    inside: exp.CTE | None = None
+    while (parent := child.parent) is not None:
+        if isinstance(child, exp.CTE):
+            inside = child
+        if isinstance(parent, exp.With):
+            found = _earlier(parent, inside, wanted, dialect)
+            child = parent
+            if found is not None:
+                return found
+            child = parent.parent or parent  # the WITH's own query was just looked at
+            continue
+        with_ = parent.args.get("with_")
+        if isinstance(with_, exp.With) and child is not with_:
+            found = _earlier(with_, None, wanted, dialect)
+            if found is not None:
+                return found
+        child = parent
+    return None
+
+
+def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dialect) -> exp.CTE | None:
+    visible: list[exp.CTE] = []
+    for cte in with_.expressions:
+        if cte is inside:
+            if with_.args.get("recursive"):
+                visible.append(cte)
+            break
+        visible.append(cte)
+    for cte in reversed(visible):
+        name = cte.args["alias"].this
+        if isinstance(name, exp.Identifier) and _folded(name, dialect) == wanted:
+            return cte
+    return None
+
+
+def _folded(name: exp.Identifier, dialect: Dialect) -> str:
+    return dialect.fold(name.this, quoted=bool(name.args.get("quoted")))
+
+
+def find(node: exp.Table, catalog: Catalog, dialect: Dialect) -> Relation:
+    """The catalog relation of a table node; denied and missing ones read the same. Raises Refuse(sql.relation)."""
+    name = _folded(node.this, dialect)
+    schema, database = node.args.get("db"), node.args.get("catalog")
+    databases = {dialect.fold(one, quoted=True) for one in catalog.databases}
+    if database is not None and _folded(database, dialect) not in databases:
+        raise _missing(node, catalog, dialect)
+    wanted = dialect.fold(catalog.default_schema, quoted=True) if schema is None else _folded(schema, dialect)
+    for relation in catalog.relations:
+        if (dialect.fold(relation.schema, quoted=True), dialect.fold(relation.name, quoted=True)) == (wanted, name):
+            return relation
+    raise _missing(node, catalog, dialect)
+
+
+def _missing(node: exp.Table, catalog: Catalog, dialect: Dialect) -> Refuse:
+    known = {relation.name.lower(): relation.name for relation in catalog.relations}
+    close = get_close_matches(node.name.lower(), known, n=3, cutoff=0.6)
+    if close:
+        hint = f"Did you mean {', '.join(known[one] for one in close)}?"
+    elif known:
+        some = ", ".join(sorted(known.values())[:8])
+        hint = f"Relations that this source shows: {some}{', …' if len(known) > 8 else ''}."  # noqa: PLR2004
+    else:
+        hint = "This source shows no relation to this job."
+    shown = node.name if dialect.parse and node.name.isprintable() and len(node.name) <= 64 else "(unprintable)"  # noqa: PLR2004
+    return Refuse("sql.relation", f"The relation {shown} does not exist or is not allowed.", hint)

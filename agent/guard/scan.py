@@ -1,0 +1,76 @@
+"""Statement text -> tokens, or `Refuse`: what must hold before a parser sees the text.
+
+The limits keep the parser's own recursion and its super-linear corners (chained brackets) out of reach: sqlglot's
+compiled build ends the process on deeply nested sub-selects, and needs minutes for 20,000 chained subscripts.
+"""
+
+import re
+from typing import Final
+
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+from agent.core.errors import Refuse
+from agent.dialects import Dialect
+
+MAX_BYTES: Final = 65_536
+MAX_DEPTH: Final = 200
+MAX_TOKENS: Final = 16_384
+MAX_OF: Final = {"(": 2_000, "[": 400, "{": 400, "::": 400, "->": 400, ".": 6_000, "case": 1_000}
+MAX_RUN: Final = 100
+"""Words in a row that open another level without a bracket (NOT NOT …, - - …, CASE WHEN CASE …)."""
+
+_OPENING: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_PREFIX: Final = frozenset("- + ~ ! not case when then else exists interval map array distinct from lambda any all".split())
+_SPLIT_WORDS: Final = re.compile(r"/\*[!+M]")
+
+
+def scan(sql: str, dialect: Dialect) -> list[Token]:
+    """The tokens of a text that is fit to be parsed. Raises Refuse(sql.size | sql.encoding | sql.depth | sql.parse)."""
+    _check_text(sql)
+    try:
+        tokens = dialect.tokens(sql)
+    except (SqlglotError, RecursionError, ValueError):
+        raise Refuse("sql.parse", "The text cannot be split into words: a quote or comment is not closed.") from None
+    if len(tokens) > MAX_TOKENS:
+        raise Refuse("sql.size", f"The statement has more than {MAX_TOKENS} words.", "Pass long lists as parameters.")
+    _check_nesting(tokens)
+    return tokens
+
+
+def _check_text(sql: str) -> None:
+    try:
+        size = len(sql.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise Refuse("sql.encoding", "The statement is not valid Unicode.", "Remove lone surrogates.") from None
+    if size > MAX_BYTES:
+        raise Refuse("sql.size", "The statement is longer than 64 KB.", "Shorten it; pass long lists as parameters.")
+    if "\0" in sql:
+        raise Refuse("sql.encoding", "The statement holds a NUL character.", "Remove it.")
+    if _SPLIT_WORDS.search(sql):
+        raise Refuse("sql.node", "Comments that engines execute or read as hints are not allowed.", "Remove /*! and /*+.")
+    # Counted over the raw text, quotes or not: whoever disagrees about quoting must not get past it.
+    depth = deepest = 0
+    for character in sql:
+        depth += _OPENING.get(character, 0)
+        deepest = max(deepest, depth)
+    if deepest > MAX_DEPTH:
+        raise Refuse("sql.depth", f"Brackets are nested deeper than {MAX_DEPTH}.", "Flatten the query with WITH.")
+
+
+def _check_nesting(tokens: list[Token]) -> None:
+    counts = dict.fromkeys(MAX_OF, 0)
+    run = cases = 0
+    for token in tokens:
+        word = token.text.lower()
+        if token.token_type in {TokenType.STRING, TokenType.IDENTIFIER}:
+            run = 0
+            continue
+        if word in counts:
+            counts[word] += 1
+            if counts[word] > MAX_OF[word]:
+                raise Refuse("sql.depth", f"The statement has more than {MAX_OF[word]} of {word!r}.", "Simplify it.")
+        cases += {"case": 1, "end": -1}.get(word, 0)
+        run = run + 1 if word in _PREFIX else 0
+        if run > MAX_RUN or cases > MAX_RUN:
+            raise Refuse("sql.depth", f"More than {MAX_RUN} levels without brackets.", "Flatten the expression.")

@@ -1,0 +1,156 @@
+"""`SqlTask` -> `Plan`, or `Refuse`: the one place that decides whether a statement may be considered at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+from agent.core.catalog import Catalog
+from agent.core.errors import Refuse
+from agent.core.job import ParameterValue, SqlTask
+from agent.dialects import DIALECTS, Dialect
+from agent.guard.nodes import ROOTS
+from agent.guard.relations import uses
+from agent.guard.scan import scan
+from agent.guard.walk import refused_function, walk
+
+_STRUCTURAL: Final = frozenset(
+    "cast try_cast interval filter over in values and or not on using as select from where having when then else case by"
+    " distinct all any some exists union except intersect limit offset between like ilike similar to is with recursive"
+    " lateral unnest partition order group rollup cube sets within pivot unpivot for exclude replace rename extract"
+    " qualify window rows range join materialized sample percent columns if lambda map struct decimal varchar char"
+    " text numeric float double name into end escape glob at zone collate end array timestamp time key value".split()
+)
+"""Words that may stand before a bracket without being a function."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An admitted statement, parsed, every identifier quoted. Made only by `admit`.
+
+    `explain` asks for the engine's bare plan instead of rows. `names` are the parameters in the statement.
+    """
+
+    tree: exp.Expression
+    dialect: Dialect
+    explain: bool
+    names: frozenset[str]
+    parameters: Mapping[str, ParameterValue]
+
+
+def admit(task: SqlTask, catalog: Catalog) -> Plan:
+    """The plan of a task over the relations that `catalog` shows. Raises Refuse(sql.*). Pure; the text is never run."""
+    dialect = DIALECTS[catalog.dialect]
+    text, explain = _without_explain(task.statement, dialect)
+    text = _engine_parameters(text, dialect)
+    tree = canonical(parse_one(text, dialect), dialect)
+    check(tree, catalog, dialect)
+    check_words(dialect.generate(tree), dialect)
+    names = frozenset(str(node.this) for node in tree.find_all(exp.Placeholder))
+    _check_values(task.parameters)
+    return Plan(tree=tree, dialect=dialect, explain=explain, names=names, parameters=task.parameters)
+
+
+def parse_one(text: str, dialect: Dialect) -> exp.Expression:
+    """Exactly one statement that is a query. Raises Refuse(sql.parse | sql.statements | sql.root | …)."""
+    scan(text, dialect)
+    try:
+        trees = [tree for tree in dialect.parse(text) if tree is not None and not isinstance(tree, exp.Semicolon)]
+    except ParseError as error:
+        raise Refuse("sql.parse", _where(error), "Correct the syntax.") from None
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        raise Refuse("sql.parse", "The statement does not parse.", "Correct the syntax, or simplify it.") from None
+    if len(trees) != 1:
+        raise Refuse("sql.statements", f"There are {len(trees)} statements; one is allowed.", "Send one query per job.")
+    roots = (*ROOTS, exp.Pivot) if exp.Pivot in dialect.nodes else ROOTS
+    if not isinstance(trees[0], roots):
+        raise Refuse("sql.root", "The statement is not a query.", "Send SELECT, WITH … SELECT, VALUES or a set operation.")
+    return trees[0]
+
+
+def canonical(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """The tree as its own generated text reads: what sqlglot normalises is normalised before anything is decided."""
+    for node in tree.find_all(exp.Identifier):
+        if isinstance(node.this, str) and not node.args.get("quoted"):
+            node.set("this", node.this if dialect.case == "insensitive" else dialect.fold(node.this, quoted=False))
+        node.set("quoted", True)  # noqa: FBT003
+    return reparsed(tree, dialect)
+
+
+def reparsed(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """Generate and parse again. Raises Refuse(sql.rewrite) where that fails."""
+    try:
+        (again,) = dialect.parse(dialect.generate(tree))
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        raise Refuse("sql.rewrite", "The statement cannot be written back.", "Write it more plainly.") from None
+    if again is None:
+        raise Refuse("sql.rewrite", "The statement cannot be written back.", "Write it more plainly.")
+    return again
+
+
+def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
+    """Nodes, arguments, functions and relations. `skip`: see `walk`. Raises Refuse(sql.*)."""
+    walk(tree, dialect, skip=skip)
+    uses(tree, catalog, dialect)
+
+
+def check_words(text: str, dialect: Dialect, also: frozenset[str] = frozenset()) -> None:
+    """What the engine will read: every bare word before a bracket is an admitted function or a keyword of the syntax."""
+    tokens = dialect.tokens(text)
+    for token, following in zip(tokens, tokens[1:], strict=False):
+        if following.token_type is not TokenType.L_PAREN or not token.text[:1].isalpha():
+            continue
+        if token.token_type in {TokenType.IDENTIFIER, TokenType.STRING} or _is_quoted(text, token):
+            continue
+        word = token.text.lower().split()[-1]
+        if word not in dialect.functions and word not in dialect.table_functions | _STRUCTURAL | also:
+            raise refused_function(word, dialect)
+
+
+def _is_quoted(text: str, token: Token) -> bool:
+    return text[token.start : token.start + 1] in {'"', "`", "'"}
+
+
+def _without_explain(text: str, dialect: Dialect) -> tuple[str, bool]:
+    tokens = scan(text, dialect)
+    if not tokens or tokens[0].text.upper() != "EXPLAIN":
+        return text, False
+    if not dialect.explain:
+        raise Refuse("sql.explain", f"EXPLAIN is not available in {dialect.name}.", "Run the query itself.")
+    # sqlglot keeps everything after EXPLAIN as one text: look at that text itself.
+    rest = text[tokens[0].end + 1 :]
+    inner = scan(rest, dialect)
+    if not inner or inner[0].text.upper() in {"ANALYZE", "ANALYSE", "(", "QUERY", "VERBOSE", "EXPLAIN"}:
+        raise Refuse("sql.explain", "EXPLAIN is allowed only bare.", "Drop ANALYZE and options.")
+    return rest, True
+
+
+def _engine_parameters(text: str, dialect: Dialect) -> str:
+    """`:name` in the engine's own spelling, where the engine reads a colon otherwise."""
+    if dialect.parameter == ":":
+        return text
+    tokens = scan(text, dialect)
+    marks = []
+    for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
+        stands_free = before is None or before.end + 1 < colon.start or before.text in {"(", ",", "=", "<", ">", "+", "*", "/"}
+        if colon.text == ":" and name.start == colon.end + 1 and stands_free and name.text[:1].isalpha():
+            marks.append(colon.start)
+    characters = list(text)
+    for mark in marks:
+        characters[mark] = dialect.parameter
+    return "".join(characters)
+
+
+def _check_values(parameters: Mapping[str, ParameterValue]) -> None:
+    for name, value in parameters.items():
+        if isinstance(value, str) and "\0" in value:
+            raise Refuse("sql.parameter", f"The parameter {name} holds a NUL character.", "Remove it.")
+
+
+def _where(error: ParseError) -> str:
+    first = error.errors[0] if error.errors else {}
+    line, column = first.get("line"), first.get("col")
+    return f"The statement does not parse at line {line}, column {column}." if line else "The statement does not parse."

@@ -1,0 +1,125 @@
+"""Syntax tree -> nothing, or `Refuse`: every node and every argument against the allow-lists."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Final
+
+from sqlglot import exp
+
+from agent.core.errors import Refuse
+from agent.dialects import Dialect
+from agent.guard.nodes import UNITS, WORDS, arguments
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_OWN_TEXT: Final = (exp.Identifier, exp.Literal, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Boolean)
+"""Nodes whose own text is checked by their own rule, or written inside quotes."""
+
+
+def walk(tree: exp.Expression, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
+    """Check the whole tree. `skip` holds `id()`s of sub-trees that were compared to a known text. Raises Refuse(sql.*)."""
+    stack: list[exp.Expression] = [tree]
+    while stack:
+        node = stack.pop()
+        if id(node) in skip:
+            continue
+        _check(node, dialect)
+        allowed = arguments(type(node), dialect)
+        for key, value in node.args.items():
+            for item in _flat(value):
+                if item is None or item is False:
+                    continue
+                if allowed is not None and key not in allowed:
+                    raise Refuse("sql.argument", f"{_shown(node)}: the clause {_word(key)} is not allowed.", "Remove it.")
+                if isinstance(item, exp.Expression):
+                    stack.append(item)
+                elif not isinstance(node, _OWN_TEXT):
+                    _check_bare(node, key, item)
+
+
+def _flat(value: object) -> Iterator[object]:
+    """The value, or what lists, tuples and mappings in it hold, to any depth."""
+    if isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from _flat(item)
+    elif isinstance(value, dict):
+        yield from _flat(list(value.items()))
+    else:
+        yield value
+
+
+def _check(node: exp.Expression, dialect: Dialect) -> None:
+    match node:
+        case exp.Anonymous():
+            _check_anonymous(node, dialect)
+        case exp.Dot() if not isinstance(node.expression, exp.Identifier):
+            raise Refuse(
+                "sql.function", "Functions may not be qualified or called on a value.", "Write f(x) instead of x.f()."
+            )
+        case exp.DataType():
+            _check_type(node, dialect)
+        case exp.Placeholder():
+            _check_parameter(node)
+        case exp.Var():
+            if str(node.this).upper() not in WORDS | UNITS:
+                raise Refuse("sql.node", "A bare word is not allowed here.", "Write a plain column or literal.")
+        case exp.Identifier() if not isinstance(node.this, str) or not node.this or "\0" in node.this:
+            raise Refuse("sql.node", "An identifier is empty or not valid.")
+        case exp.Column() if not isinstance(node.this, (exp.Identifier, exp.Star)):
+            raise Refuse("sql.node", "A column is not written as a name.")
+        case exp.Literal() if not isinstance(node.this, str):
+            raise Refuse("sql.node", "A literal is not valid.")
+    if arguments(type(node), dialect) is None and not isinstance(node, exp.Anonymous):
+        raise _unknown(node, dialect)
+
+
+def _check_anonymous(node: exp.Anonymous, dialect: Dialect) -> None:
+    name = node.this
+    if not isinstance(name, str):
+        raise Refuse("sql.function", "A function's name may not be quoted.", "Write it without quotes.")
+    if name.lower() not in dialect.functions:
+        raise refused_function(name, dialect)
+
+
+def refused_function(name: str, dialect: Dialect) -> Refuse:
+    """A refusal that names the function and what comes close."""
+    shown = name.lower() if _NAME.fullmatch(name) else "(not a plain name)"
+    close = get_close_matches(shown, dialect.functions, n=3, cutoff=0.75)
+    hint = f"Did you mean {', '.join(close)}?" if close else f"docs/sql/{dialect.name}.md lists what is allowed."
+    return Refuse("sql.function", f"The function {shown} is not allowed in {dialect.name}.", hint)
+
+
+def _check_type(node: exp.DataType, dialect: Dialect) -> None:
+    kind = getattr(node.this, "name", "")
+    if kind not in dialect.casts:
+        raise Refuse("sql.cast", f"The type {kind or '(unknown)'} is not allowed.", "Use a plain scalar type.")
+
+
+def _check_parameter(node: exp.Placeholder) -> None:
+    name = node.this
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise Refuse("sql.parameter", "Parameters are written as :name.", "Replace ? and $1 by :name.")
+
+
+def _check_bare(node: exp.Expression, key: str, item: object) -> None:
+    """Text that a generator would write outside quotes: known keywords only."""
+    if isinstance(node, (exp.DataType, exp.JSONPathSubscript)) and key == "this":
+        return
+    if isinstance(item, str) and item.upper() not in WORDS | UNITS:
+        raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not one of the allowed words.", "Remove it.")
+    if not isinstance(item, (str, bool, int)):
+        raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not valid.", "Remove it.")
+
+
+def _unknown(node: exp.Expression, dialect: Dialect) -> Refuse:
+    if isinstance(node, exp.Func):
+        return refused_function(node.sql_name(), dialect)
+    return Refuse("sql.node", f"{_shown(node)} is not allowed.", "Write the query with plain SELECT constructs.")
+
+
+def _shown(node: exp.Expression) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
+
+
+def _word(key: str) -> str:
+    return key.strip("_").replace("_", " ").upper()

@@ -1,0 +1,186 @@
+"""What can be wrong, in sentences for the operator: what is the matter, what the agent does meanwhile, and the fix.
+
+A sentence never holds a data value, a statement or a secret: only folders, counts, codes and the agent's own texts.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One finding. `blocks`: no new job is taken while it lasts. A `note` is advice and does not degrade the agent."""
+
+    sentence: str
+    fix: str
+    blocks: bool = False
+    note: bool = False
+
+    def line(self) -> str:
+        """The line that `agent status` shows."""
+        return f"{self.sentence} Fix: {self.fix}" if self.fix else self.sentence
+
+
+def no_submitter(trust: Path) -> Health:
+    """trust.json is there and names nobody but the agent itself."""
+    return Health(
+        f"No submitter is trusted yet ({trust}), so every job is rejected.",
+        "add the submitter's public keys with `agent trust add`.",
+        note=True,
+    )
+
+
+def trust_unreadable(trust: Path, problem: str) -> Health:
+    """trust.json cannot be used: who may ask is not known, so nobody may."""
+    return Health(
+        f"The trust file {trust} cannot be used ({problem}); no job is taken until it can.",
+        "repair the file, or make it readable for the agent's account; it is read again by itself.",
+        blocks=True,
+    )
+
+
+def spool_full(held: int, cap: int) -> Health:
+    """No room for another result. Both figures in bytes."""
+    return Health(
+        f"The spool has no room for another result ({_mib(held)} held of at most {_mib(cap)}, or the disk is full); "
+        "no job is taken until there is, and nothing held is lost.",
+        "free disk space under state_dir, and see that results can be delivered.",
+        blocks=True,
+    )
+
+
+def spool_unwritable(problem: str) -> Health:
+    """A write to the spool or the ledger failed and is being repeated."""
+    return Health(
+        f"The spool cannot be written ({problem}); results wait in memory and are written as soon as it can, "
+        "and no job is taken until then.",
+        "free disk space, and make state_dir writable for the agent's account.",
+        blocks=True,
+    )
+
+
+def audit_unwritable(problem: str) -> Health:
+    """No audit write, no job."""
+    return Health(
+        f"The audit log cannot be written ({problem}); no job is taken and no finished job is released until it can.",
+        "free disk space, make the audit folder writable for the agent's account, and run `agent audit verify`.",
+        blocks=True,
+    )
+
+
+def transport_failing(problem: str) -> Health:
+    """New jobs cannot be picked up."""
+    return Health(
+        f"New jobs cannot be picked up: {problem}.", "the agent goes on trying by itself; put the named cause right."
+    )
+
+
+def transport_note(problem: str) -> Health:
+    """What the transport itself reports."""
+    return Health(problem, "")
+
+
+def undelivered(count: int, problem: str) -> Health:
+    """Results that were tried and could not be handed over."""
+    what = "1 result waits" if count == 1 else f"{count} results wait"
+    return Health(
+        f"{what} because delivery fails: {problem}. Each is kept and tried again until its result_until.",
+        "put the named cause right; delivery resumes by itself.",
+    )
+
+
+def dropped(count: int) -> Health:
+    """Results whose time ran out before they could be delivered."""
+    what = "1 result was" if count == 1 else f"{count} results were"
+    return Health(
+        f"{what} dropped since the start because result_until passed before delivery succeeded.",
+        "have those jobs sent again with a later result_until; their ids stand in the audit log as result.dropped.",
+    )
+
+
+def unsettled(problem: str) -> Health:
+    """A rejection or a settled job could not be filed away by the transport."""
+    return Health(
+        f"Handled jobs cannot be filed away: {problem}. They are kept where they are and tried again.",
+        "put the named cause right; the agent goes on by itself.",
+    )
+
+
+def workers_dying(count: int) -> Health:
+    """Several jobs in a row ended with worker.crashed."""
+    return Health(
+        f"The last {count} jobs ended because their worker process died; jobs are now taken one at a time and "
+        "slowly, until one ends properly.",
+        "check memory and the kernel log for killed processes; restart the agent if it goes on.",
+    )
+
+
+def worker_server_down(problem: str) -> Health:
+    """The warm server that forks workers cannot be started."""
+    return Health(
+        f"Worker processes cannot be started ({problem}); no job is taken until they can.",
+        "check memory, process limits and the installation; the agent tries again by itself.",
+        blocks=True,
+    )
+
+
+def isolation_missing(why: str) -> Health:
+    """Workers refuse to run without Landlock."""
+    return Health(
+        f"Jobs cannot be isolated on this machine ({why}), so every job fails with worker.isolation.",
+        "run on a kernel with Landlock (Linux 5.13 or newer), and allow its calls in the container's seccomp profile.",
+    )
+
+
+def clock_jumped(seconds: float) -> Health:
+    """The wall clock moved against the monotonic one."""
+    way = "forward" if seconds > 0 else "back"
+    return Health(
+        f"The system clock jumped {way} by {abs(seconds):.0f} s. Jobs are judged by the new time; for one hour no "
+        "result is dropped and no claim is forgotten because of its age.",
+        "check the machine's time service (NTP); jobs that were rejected meanwhile have to be sent again.",
+    )
+
+
+def disk_low(folder: Path, free: int) -> Health:
+    """Little space left, but still enough to run. `free` in bytes."""
+    return Health(f"The disk of {folder} has only {_mib(free)} left.", "free disk space before it fills up.")
+
+
+def reload_failed(problem: str) -> Health:
+    """SIGHUP with a configuration that does not hold."""
+    return Health(
+        f"The changed configuration was not taken: {problem}. The last good one stays in force.",
+        "correct it, check it with `agent config check`, and send SIGHUP again.",
+    )
+
+
+def duty_failed(name: str, problem: str) -> Health:
+    """A timed duty broke."""
+    return Health(f"The duty '{name}' fails ({problem}).", "it is tried again by itself; report it if it stays.")
+
+
+def loop_failed(name: str, problem: str) -> Health:
+    """A loop met a defect of its own and goes on."""
+    return Health(f"The loop '{name}' met a defect ({problem}) and goes on.", "report it.")
+
+
+def job_held(problem: str) -> Health:
+    """A job met a defect before it could be claimed or finished: its file is kept."""
+    return Health(
+        f"A job could not be finished because of a defect of the agent ({problem}); it is kept, and the next start "
+        "decides it.",
+        "report it, and restart the agent.",
+    )
+
+
+def socket_down(problem: str) -> Health:
+    """The status socket cannot be made."""
+    return Health(
+        f"The status socket cannot be made ({problem}); `agent status` reads status.json instead.",
+        "make state_dir writable for the agent's account.",
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1_048_576:.0f} MiB"

@@ -1,0 +1,88 @@
+"""Bytes -> JSON values, with one meaning only: no duplicate key, no NaN, no lone surrogate, bounded size and depth."""
+
+import json
+import math
+from hashlib import sha256
+from typing import NoReturn
+
+from agent.wire.errors import EncodingError, JsonError, SizeError
+
+MAX_DEPTH = 32
+
+
+def loads(data: bytes | str, limit: int) -> object:
+    """Parse at most `limit` bytes of UTF-8 JSON. Raises SizeError, EncodingError or JsonError, without the content."""
+    if len(data) > limit:
+        raise SizeError(f"larger than {limit} bytes")
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+    except UnicodeDecodeError:
+        raise EncodingError("not valid UTF-8") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
+    except JsonError:
+        raise
+    except (ValueError, RecursionError):
+        raise JsonError("not JSON") from None
+    _walk(value)
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """Compact UTF-8 JSON, members in the order given. Raises ValueError for NaN."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def canonical(value: object) -> bytes:
+    """Compact UTF-8 JSON with sorted members: equal values, equal bytes."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def digest(value: object) -> str:
+    """Lower-case hexadecimal SHA-256 of the canonical form."""
+    return sha256(canonical(value)).hexdigest()
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise JsonError("a key stands twice in one object")
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise JsonError("a number is too large")
+    return number
+
+
+def _constant(_: str) -> NoReturn:
+    raise JsonError("NaN and Infinity are not JSON")
+
+
+def _walk(value: object) -> None:
+    todo: list[tuple[object, int]] = [(value, 0)]
+    while todo:
+        item, depth = todo.pop()
+        if isinstance(item, str):
+            _scalar_values_only(item)
+            continue
+        inner: list[object]
+        match item:
+            case dict():
+                inner = [*item, *item.values()]
+            case list():
+                inner = item
+            case _:
+                continue
+        if depth >= MAX_DEPTH:
+            raise JsonError(f"nested deeper than {MAX_DEPTH}")
+        todo.extend((child, depth + 1) for child in inner)
+
+
+def _scalar_values_only(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise EncodingError("a string holds half of a surrogate pair") from None
