@@ -26,6 +26,7 @@ class Dialect:
     the engine's names; the typed syntax nodes they parse to are derived from them. `casts` are sqlglot type names.
     `nodes` are syntax nodes beyond `agent.guard.nodes.COMMON` with the arguments admitted on them. `masks` are templates:
     `c` is the column, a parameter a literal of the rule, `{type}` the column's type, `{domain}` a token domain.
+    `strings` are nodes that hold a text in another notation (E'…', $$…$$); they become plain literals.
     `parameter` precedes a bound name in the engine's own text.
     """
 
@@ -41,6 +42,7 @@ class Dialect:
     masks: Mapping[str, str]
     text_type: str
     nodes: Mapping[type[exp.Expression], frozenset[str]] = field(default_factory=dict)
+    strings: tuple[type[exp.Expression], ...] = ()
     explain: bool = False
 
     def tokens(self, sql: str) -> list[Token]:

@@ -52,7 +52,7 @@ _JSON = """array_to_json json json_array json_array_length json_contains json_ex
 json_extract_path_text json_extract_string json_group_array json_group_object json_keys json_merge_patch json_object
 json_pretty json_quote json_structure json_type json_valid json_value to_json"""
 
-_AGGREGATE = """any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_min
+_AGGREGATE = """any_value approx_count_distinct approx_quantile arbitrary arg_max arg_max_null arg_min
 arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count count_if count_star countif
 covar_pop covar_samp entropy favg first fsum geomean geometric_mean group_concat grouping grouping_id histogram
 kahan_sum kurtosis kurtosis_pop last list listagg lttb mad max max_by mean median min min_by mode product quantile
@@ -62,7 +62,7 @@ wavg weighted_avg percentile_cont percentile_disc"""
 
 _WINDOW = "row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value fill"
 
-_TYPE = "typeof enum_code enum_first enum_last enum_range columns"
+_TYPE = "try typeof equi_width_bins enum_code enum_first enum_last enum_range columns"
 
 _LEAST = "CASE WHEN LENGTH(c) >= $least THEN {shown} WHEN c IS NULL THEN NULL ELSE '***' END"
 
@@ -103,6 +103,9 @@ DUCKDB: Final = Dialect(
         exp.Explode: frozenset({"this", "expressions"}),
         exp.TableSample: frozenset({"expressions", "method", "percent", "rows", "size", "seed"}),
         exp.Qualify: frozenset({"this"}),
+        exp.In: frozenset({"field"}),
+        exp.Collate: frozenset({"this", "expression"}),
+        exp.LimitOptions: frozenset({"percent", "rows", "with_ties"}),
     },
     masks={
         "redact_text": "'***'",
@@ -127,5 +130,6 @@ DUCKDB: Final = Dialect(
         ),
     },
     text_type="VARCHAR",
+    strings=(exp.ByteString, exp.RawString),
     explain=True,
 )

@@ -41,9 +41,9 @@ COMMON: Final[Mapping[type[exp.Expression], frozenset[str]]] = {
     exp.WindowSpec: _words("kind start start_side end end_side exclude"),
     exp.Order: _words("this expressions"),
     exp.Ordered: _words("this desc nulls_first"),
-    exp.Limit: _words("this expression offset"),
+    exp.Limit: _words("this expression offset limit_options"),
     exp.Offset: _words("this expression"),
-    exp.Fetch: _words("direction count"),
+    exp.Fetch: _words("direction count limit_options"),
     exp.Distinct: _words("expressions on"),
     exp.Star: _words("except_ replace rename"),
     exp.Column: _words("this table db catalog"),
@@ -64,7 +64,7 @@ COMMON: Final[Mapping[type[exp.Expression], frozenset[str]]] = {
     exp.ColumnDef: _words("this kind"),
     exp.Interval: _words("this unit"),
     exp.IntervalSpan: _words("this expression"),
-    exp.In: _words("this expressions query unnest field"),
+    exp.In: _words("this expressions query unnest"),
     exp.Between: _words("this low high symmetric"),
     exp.Filter: _words("this expression"),
     exp.WithinGroup: _words("this expression"),
@@ -86,6 +86,7 @@ COMMON: Final[Mapping[type[exp.Expression], frozenset[str]]] = {
     exp.Is: _words("this expression negate"),
     exp.DPipe: _words("this expression safe"),
     exp.Div: _words("this expression typed safe"),
+    exp.JSONKeyValue: _BINARY,
     exp.JSONPath: _words("expressions"),
     exp.JSONPathRoot: frozenset(),
     exp.JSONPathKey: _words("this quoted"),
@@ -105,7 +106,7 @@ ROOTS: Final = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
 
 WORDS: Final = _words(
     "LEFT RIGHT FULL OUTER INNER CROSS SEMI ANTI NATURAL ASOF POSITIONAL OVER ROWS RANGE GROUPS UNBOUNDED PRECEDING"
-    " FOLLOWING FIRST NEXT ALL SYSTEM BERNOULLI RESERVOIR TIES GROUP"
+    " FOLLOWING FIRST NEXT ALL SYSTEM BERNOULLI RESERVOIR TIES GROUP BOTH LEADING TRAILING"
 ) | {"CURRENT ROW", "NO OTHERS", "EXCLUDE NO OTHERS", "EXCLUDE TIES", "EXCLUDE GROUP", "EXCLUDE CURRENT ROW"}
 """The keywords that syntax nodes may carry as bare text."""
 

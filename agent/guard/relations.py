@@ -103,15 +103,15 @@ def find(node: exp.Table, catalog: Catalog, dialect: Dialect) -> Relation:
     schema, database = node.args.get("db"), node.args.get("catalog")
     databases = {dialect.fold(one, quoted=True) for one in catalog.databases}
     if database is not None and _folded(database, dialect) not in databases:
-        raise _missing(node, catalog, dialect)
+        raise _missing(node, catalog)
     wanted = dialect.fold(catalog.default_schema, quoted=True) if schema is None else _folded(schema, dialect)
     for relation in catalog.relations:
         if (dialect.fold(relation.schema, quoted=True), dialect.fold(relation.name, quoted=True)) == (wanted, name):
             return relation
-    raise _missing(node, catalog, dialect)
+    raise _missing(node, catalog)
 
 
-def _missing(node: exp.Table, catalog: Catalog, dialect: Dialect) -> Refuse:
+def _missing(node: exp.Table, catalog: Catalog) -> Refuse:
     known = {relation.name.lower(): relation.name for relation in catalog.relations}
     close = get_close_matches(node.name.lower(), known, n=3, cutoff=0.6)
     if close:
@@ -121,5 +121,5 @@ def _missing(node: exp.Table, catalog: Catalog, dialect: Dialect) -> Refuse:
         hint = f"Relations that this source shows: {some}{', …' if len(known) > 8 else ''}."  # noqa: PLR2004
     else:
         hint = "This source shows no relation to this job."
-    shown = node.name if dialect.parse and node.name.isprintable() and len(node.name) <= 64 else "(unprintable)"  # noqa: PLR2004
+    shown = node.name if node.name.isprintable() and len(node.name) <= 64 else "(unprintable)"  # noqa: PLR2004
     return Refuse("sql.relation", f"The relation {shown} does not exist or is not allowed.", hint)

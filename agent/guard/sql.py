@@ -22,7 +22,7 @@ _STRUCTURAL: Final = frozenset(
     " distinct all any some exists union except intersect limit offset between like ilike similar to is with recursive"
     " lateral unnest partition order group rollup cube sets within pivot unpivot for exclude replace rename extract"
     " qualify window rows range join materialized sample percent columns if lambda map struct decimal varchar char"
-    " text numeric float double name into end escape glob at zone collate end array timestamp time key value".split()
+    " text numeric float double name into end escape glob at zone collate end array timestamp time key value system bernoulli reservoir repeatable".split()
 )
 """Words that may stand before a bracket without being a function."""
 
@@ -73,6 +73,8 @@ def parse_one(text: str, dialect: Dialect) -> exp.Expression:
 
 def canonical(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
     """The tree as its own generated text reads: what sqlglot normalises is normalised before anything is decided."""
+    for node in list(tree.find_all(*dialect.strings)) if dialect.strings else ():
+        node.replace(exp.Literal.string(str(node.this)))
     for node in tree.find_all(exp.Identifier):
         if isinstance(node.this, str) and not node.args.get("quoted"):
             node.set("this", node.this if dialect.case == "insensitive" else dialect.fold(node.this, quoted=False))

@@ -12,7 +12,12 @@ from agent.dialects import Dialect
 from agent.guard.nodes import UNITS, WORDS, arguments
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_OWN_TEXT: Final = (exp.Identifier, exp.Literal, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Boolean)
+_COLLATION: Final = re.compile(r'"?[A-Za-z_]{1,32}"?(\."?[A-Za-z_]{1,32}"?)*')
+
+_INTERNAL: Final = frozenset({(exp.Pivot, "pivot_column_naming"), (exp.DataType, "this"), (exp.JSONPathSubscript, "this")})
+"""Arguments that a generator does not write as they are."""
+
+_OWN_TEXT: Final = (exp.Identifier, exp.Literal, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Boolean, exp.Var)
 """Nodes whose own text is checked by their own rule, or written inside quotes."""
 
 
@@ -61,10 +66,12 @@ def _check(node: exp.Expression, dialect: Dialect) -> None:
         case exp.Placeholder():
             _check_parameter(node)
         case exp.Var():
-            if str(node.this).upper() not in WORDS | UNITS:
+            if str(node.this).upper() not in WORDS | UNITS and not isinstance(node.parent, exp.Collate):
                 raise Refuse("sql.node", "A bare word is not allowed here.", "Write a plain column or literal.")
         case exp.Identifier() if not isinstance(node.this, str) or not node.this or "\0" in node.this:
             raise Refuse("sql.node", "An identifier is empty or not valid.")
+        case exp.Collate() if not _COLLATION.fullmatch(node.expression.sql(identify=False)):
+            raise Refuse("sql.node", "A collation is not written as a plain name.")
         case exp.Column() if not isinstance(node.this, (exp.Identifier, exp.Star)):
             raise Refuse("sql.node", "A column is not written as a name.")
         case exp.Literal() if not isinstance(node.this, str):
@@ -103,7 +110,7 @@ def _check_parameter(node: exp.Placeholder) -> None:
 
 def _check_bare(node: exp.Expression, key: str, item: object) -> None:
     """Text that a generator would write outside quotes: known keywords only."""
-    if isinstance(node, (exp.DataType, exp.JSONPathSubscript)) and key == "this":
+    if (type(node), key) in _INTERNAL:
         return
     if isinstance(item, str) and item.upper() not in WORDS | UNITS:
         raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not one of the allowed words.", "Remove it.")

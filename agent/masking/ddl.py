@@ -1,0 +1,66 @@
+"""CREATE statements -> `Catalog`, for checks without a database."""
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from agent.core.catalog import Catalog, Column, Relation
+from agent.core.errors import ConfigError
+from agent.dialects import DIALECTS, Dialect
+
+
+def catalog_of(ddl: str, *, dialect: str, source: str) -> Catalog:
+    """The tables and views that a script creates; statements of other kinds are passed over.
+
+    Raises ConfigError where the script does not parse or a view's columns cannot be told.
+    """
+    known = DIALECTS[dialect]
+    try:
+        trees = known.parse(ddl)
+    except (SqlglotError, RecursionError, ValueError) as error:
+        raise ConfigError("--catalog", "the script does not parse.", "Give CREATE TABLE and CREATE VIEW.") from error
+    relations: list[Relation] = []
+    for tree in trees:
+        if isinstance(tree, exp.Create) and str(tree.args.get("kind", "")).upper() in {"TABLE", "VIEW"}:
+            relations.append(_relation(tree, known, relations))
+    return Catalog(source, dialect, known.default_schema, tuple(relations))
+
+
+def _relation(tree: exp.Create, dialect: Dialect, before: list[Relation]) -> Relation:
+    target = tree.this
+    table = target.this if isinstance(target, exp.Schema) else target
+    schema, name = table.db or dialect.default_schema, table.name
+    definitions = list(target.expressions) if isinstance(target, exp.Schema) else []
+    if str(tree.args["kind"]).upper() == "TABLE" and not isinstance(tree.expression, exp.Query):
+        columns = tuple(_column(one, dialect) for one in definitions if isinstance(one, exp.ColumnDef))
+        return Relation(schema, name, columns)
+    if not isinstance(tree.expression, exp.Query):
+        raise ConfigError("--catalog", f"the relation {name} has no columns.")
+    names = [one.name for one in definitions] or _names(tree.expression, before, name)
+    columns = tuple(Column(one, "") for one in names)
+    return Relation(schema, name, columns, "view", tree.expression.sql(dialect=dialect.grammar))
+
+
+def _column(definition: exp.ColumnDef, dialect: Dialect) -> Column:
+    kind = definition.args.get("kind")
+    return Column(definition.name, kind.sql(dialect=dialect.grammar) if kind is not None else "")
+
+
+def _names(query: exp.Query, before: list[Relation], view: str) -> list[str]:
+    names: list[str] = []
+    for projection in query.selects:
+        if isinstance(projection, exp.Star) or isinstance(projection, exp.Column) and projection.is_star:
+            names += _starred(query, projection, before)
+        else:
+            names.append(projection.alias_or_name)
+    if not all(names):
+        raise ConfigError("--catalog", f"a column of the view {view} has no name.", "Name it with AS.")
+    return names
+
+
+def _starred(query: exp.Query, star: exp.Expression, before: list[Relation]) -> list[str]:
+    wanted = star.table if isinstance(star, exp.Column) else ""
+    names: list[str] = []
+    for table in query.find_all(exp.Table):
+        if wanted in {"", table.alias_or_name}:
+            names += [c.name for relation in before if relation.name.lower() == table.name.lower() for c in relation.columns]
+    return names

@@ -1,0 +1,67 @@
+"""A column and its rule -> the syntax tree of its mask."""
+
+from sqlglot import exp
+
+from agent.core.catalog import Column
+from agent.dialects import Dialect
+from agent.masking.rules import Applied, Kind, Rule
+
+_TEXT = exp.DataType.TEXT_TYPES
+_INTEGER = exp.DataType.INTEGER_TYPES
+_NUMBER = exp.DataType.REAL_TYPES
+_DATE = {exp.DataType.Type.DATE, exp.DataType.Type.DATE32}
+_TIMESTAMP = exp.DataType.TEMPORAL_TYPES - _DATE
+
+
+def kind_of(type_text: str, dialect: Dialect) -> Kind:
+    """What a mask may assume of a column of this type; everything unknown is `other`."""
+    parsed = dialect.type_of(type_text)
+    if parsed is None:
+        return "other"
+    families: tuple[tuple[object, Kind], ...] = (
+        (_TEXT, "text"),
+        (_INTEGER, "integer"),
+        (_NUMBER, "number"),
+        (_DATE, "date"),
+        (_TIMESTAMP, "timestamp"),
+    )
+    return next((kind for types, kind in families if parsed.is_type(*types)), "other")  # type: ignore[misc]
+
+
+def masked(column: Column, rule: Rule, dialect: Dialect) -> exp.Expression:
+    """The value that stands for the column everywhere. Total: it raises for no value."""
+    source = exp.column(exp.to_identifier(column.name, quoted=True))
+    kind = kind_of(column.type, dialect)
+    applied = rule.applied(kind)
+    match applied.mask:
+        case "keep":
+            return source
+        case "redact":
+            return dialect.mask("redact_text") if kind == "text" else _null(column, dialect)
+        case "null":
+            return _null(column, dialect)
+        case _:
+            return _filled(applied, column, source, dialect)
+
+
+def _null(column: Column, dialect: Dialect) -> exp.Expression:
+    parsed = dialect.type_of(column.type)
+    if parsed is None:
+        return dialect.mask("untyped_null")
+    return dialect.mask("null", type=parsed.sql(dialect=dialect.grammar))
+
+
+def _filled(applied: Applied, column: Column, source: exp.Expression, dialect: Dialect) -> exp.Expression:
+    parsed = dialect.type_of(column.type)
+    type_text = parsed.sql(dialect=dialect.grammar) if parsed is not None else dialect.text_type
+    template = dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")
+    read = exp.cast(source, dialect.text_type, dialect=dialect.grammar) if applied.as_text else source
+
+    def fill(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Column) and node.name == "c" and not node.table:
+            return read.copy()
+        if isinstance(node, exp.Placeholder):
+            return exp.convert(applied.literals[str(node.this)])
+        return node
+
+    return template.transform(fill)

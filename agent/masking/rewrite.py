@@ -1,0 +1,168 @@
+"""`Plan` -> `MaskedPlan`: masks at the source, then proves that the text which runs is the one that was built."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlglot import exp
+
+from agent.core.catalog import Catalog
+from agent.core.errors import Refuse
+from agent.core.job import ParameterValue, SqlTask
+from agent.core.plan import MaskedPlan
+from agent.core.table import Disclosure
+from agent.dialects import Dialect
+from agent.guard.sql import Plan, admit, check_words, reparsed
+from agent.guard.walk import walk
+from agent.masking.policy import Policy
+from agent.masking.subqueries import CTE_PREFIX, Builder
+from agent.masking.tokens import pads
+from agent.masking.visible import beneath_views, visible
+
+_MASK_WORDS: Final = frozenset({"getvariable"})
+
+
+def prepare(
+    task: SqlTask,
+    catalog: Catalog,
+    policy: Policy,
+    *,
+    roles: Sequence[str],
+    token_key: bytes | None,
+    tenant: str,
+    policy_sha256: str = "",
+) -> MaskedPlan:
+    """The whole pure part of a SQL job: guard, parameters, masks. Raises Refuse, or Fault for a missing token key."""
+    shown = visible(catalog, policy)
+    plan = admit(task, shown)
+    check_bound(plan)
+    return rewrite(
+        plan, catalog, policy, roles=roles, token_key=token_key, tenant=tenant, policy_sha256=policy_sha256
+    )
+
+
+def check_bound(plan: Plan) -> None:
+    """Every parameter of the statement has a value and the other way round. Raises Refuse(sql.parameter)."""
+    for name in sorted(plan.names - set(plan.parameters)):
+        raise Refuse("sql.parameter", f"The parameter {name} has no value.", f"Give {name} in `parameters`.")
+    for name in sorted(set(plan.parameters) - plan.names):
+        raise Refuse("sql.parameter", f"The parameter {name} is not in the statement.", f"Write :{name}, or drop it.")
+
+
+def rewrite(
+    plan: Plan,
+    catalog: Catalog,
+    policy: Policy,
+    *,
+    roles: Sequence[str],
+    token_key: bytes | None,
+    tenant: str,
+    policy_sha256: str = "",
+) -> MaskedPlan:
+    """Mask every relation of an admitted plan; `catalog` is the source's whole catalog. Raises Refuse(sql.*)."""
+    shown = visible(catalog, policy)
+    builder = Builder(catalog, policy, roles, plan.dialect, beneath_views(catalog, policy))
+    _check_names(plan.tree)
+    tree = builder.rewrite(plan.tree.copy(), shown)
+    text = _proven(tree, builder, plan.dialect)
+    if plan.explain:
+        _check_explain(builder)
+        text = f"EXPLAIN {text}"
+    return MaskedPlan(
+        sql=text,
+        parameters=_bound(plan),
+        disclosure=_disclosure(plan.tree, builder, policy, policy_sha256),
+        variables=_variables(builder, token_key, tenant),
+    )
+
+
+def _variables(builder: Builder, token_key: bytes | None, tenant: str) -> Mapping[str, bytes]:
+    return pads(token_key, tenant, builder.domains)
+
+
+def _bound(plan: Plan) -> dict[str, ParameterValue]:
+    return {name: plan.parameters[name] for name in sorted(plan.names) if name in plan.parameters}
+
+
+def _check_names(tree: exp.Expression) -> None:
+    for node in tree.find_all(exp.Identifier):
+        if node.name.lower().startswith("meridyen_"):
+            raise Refuse("sql.relation", "Names that begin with meridyen_ are reserved.", "Use another name.")
+
+
+def _proven(tree: exp.Expression, builder: Builder, dialect: Dialect) -> str:
+    """The text that runs: re-parsed, equal to the built tree, its tables enclosed by their masks, guarded again."""
+    text = dialect.generate(tree)
+    again = reparsed(tree, dialect)
+    if dialect.generate(again) != text or again != tree:
+        raise Refuse("sql.rewrite", "The masked statement does not read back as it was built.", "Write it more plainly.")
+    enclosed: set[int] = set()
+    for node in again.find_all(exp.Table):
+        if isinstance(node.this, exp.Func) or node.name.startswith(CTE_PREFIX):
+            continue
+        enclosed.add(id(_enclosing(node, builder, dialect)))
+    walk(again, dialect, skip=frozenset(enclosed))
+    check_words(text, dialect, _MASK_WORDS | {f"meridyen_{domain}" for domain in builder.domains})
+    return text
+
+
+def _enclosing(node: exp.Table, builder: Builder, dialect: Dialect) -> exp.Expression:
+    select = node.parent_select
+    schema = node.args.get("db")
+    expected = builder.tables.get((schema.name if schema is not None else "", node.name))
+    if (
+        expected is None
+        or not isinstance(select, exp.Select)
+        or not isinstance(node.parent, exp.From)
+        or node.parent.parent is not select
+        or not isinstance(select.parent, exp.Subquery)
+        or dialect.generate(select) != expected
+    ):
+        raise Refuse("sql.rewrite", "A table is not enclosed by its masks.", "Write the query more plainly.")
+    return select
+
+
+def _check_explain(builder: Builder) -> None:
+    for rules in builder.touched.values():
+        if set(rules.values()) != {"keep"}:
+            raise Refuse(
+                "sql.explain", "EXPLAIN is not allowed over protected tables: its estimates use raw statistics.",
+                "Run the query itself.",
+            )
+
+
+def _disclosure(tree: exp.Expression, builder: Builder, policy: Policy, digest: str) -> Disclosure:
+    named = _columns_named(tree, builder.dialect)
+    columns = {
+        f"{relation.schema}.{relation.name}.{column}": rule
+        for relation, rules in builder.touched.items()
+        for column, rule in rules.items()
+        if named is None or builder.dialect.fold(column, quoted=True) in named
+    }
+    return Disclosure(
+        source=builder.catalog.source,
+        relations=tuple(sorted(f"{relation.schema}.{relation.name}" for relation in builder.touched)),
+        columns=dict(sorted(columns.items())),
+        policy_version=policy.version,
+        policy_sha256=digest,
+    )
+
+
+def _columns_named(tree: exp.Expression, dialect: Dialect) -> set[str] | None:
+    """Column names that the statement uses; None when it may use any (stars, whole rows, natural joins, pivots, views)."""
+    aliases = {dialect.fold(table.alias_or_name, quoted=True) for table in tree.find_all(exp.Table)}
+    named = {dialect.fold(column.name, quoted=True) for column in tree.find_all(exp.Column)}
+    named |= {dialect.fold(name.name, quoted=True) for name in tree.find_all(exp.Identifier)}
+    wide = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
+    wide = wide or any(tree.find_all(exp.Columns, exp.Pivot)) or _natural(tree) or bool(aliases & _bare(tree, dialect))
+    return None if wide else named
+
+
+def _natural(tree: exp.Expression) -> bool:
+    return any(join.args.get("method") == "NATURAL" for join in tree.find_all(exp.Join))
+
+
+def _bare(tree: exp.Expression, dialect: Dialect) -> set[str]:
+    return {dialect.fold(column.name, quoted=True) for column in tree.find_all(exp.Column) if not column.table}
+
+
+__all__ = ["check_bound", "prepare", "rewrite"]

@@ -1,0 +1,162 @@
+"""A relation -> the only form in which a statement may read it: a sub-query that projects masked columns.
+
+Tables project their masks. Views are replaced by their own definition with masked tables in it, so that also the rows
+a view filters, counts and joins by are masked ones (docs/adr/0003-views-are-expanded.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlglot import exp
+
+from agent.core.catalog import Catalog, Relation
+from agent.core.errors import Refuse
+from agent.dialects import Dialect
+from agent.guard.relations import Use, uses
+from agent.guard.sql import canonical, check, parse_one
+from agent.masking.expressions import masked
+from agent.masking.policy import Policy
+from agent.masking.rules import Rule
+from agent.masking.rules.keep import Keep
+
+MAX_VIEWS: Final = 16
+CTE_PREFIX: Final = "meridyen_cte_"
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds the sub-queries of one statement and remembers what they read.
+
+    `tables` maps (schema, name) to the text that must enclose that table; `touched` maps relations to rules per column.
+    """
+
+    catalog: Catalog
+    policy: Policy
+    roles: Sequence[str]
+    dialect: Dialect
+    beneath: Catalog
+    tables: dict[tuple[str, str], str] = field(default_factory=dict)
+    touched: dict[Relation, dict[str, str]] = field(default_factory=dict)
+    domains: set[str] = field(default_factory=set)
+    fresh: int = 0
+    open_views: tuple[Relation, ...] = ()
+
+    def rewrite(self, tree: exp.Expression, catalog: Catalog) -> exp.Expression:
+        """Rename CTEs, then replace every physical table. Returns the root, which may be another node."""
+        found = uses(tree, catalog, self.dialect)
+        self._rename_ctes(tree, found)
+        strip_qualifiers(tree, found, self.dialect)
+        for use in found:
+            if isinstance(use.means, Relation):
+                self._replace(use.node, use.means)
+        return tree
+
+    def _rename_ctes(self, tree: exp.Expression, found: Sequence[Use]) -> None:
+        """A wrong decision about scope then meets an unknown table, not a physical one."""
+        names: dict[int, str] = {}
+        for cte in tree.find_all(exp.CTE):
+            self.fresh += 1
+            names[id(cte)] = f"{CTE_PREFIX}{self.fresh}"
+        for use in found:
+            if isinstance(use.means, exp.CTE):
+                if not use.node.args.get("alias"):
+                    use.node.set("alias", exp.TableAlias(this=use.node.this.copy()))
+                elif use.node.args["alias"].this is None:
+                    use.node.args["alias"].set("this", use.node.this.copy())
+                use.node.set("this", exp.to_identifier(names[id(use.means)], quoted=True))
+        for cte in tree.find_all(exp.CTE):
+            cte.args["alias"].set("this", exp.to_identifier(names[id(cte)], quoted=True))
+
+    def _replace(self, node: exp.Table, relation: Relation) -> None:
+        alias = node.args.get("alias")
+        if alias is None or alias.this is None:
+            columns = alias.args.get("columns") if alias is not None else None
+            alias = exp.TableAlias(this=exp.to_identifier(node.name, quoted=True), columns=columns)
+        subquery = exp.Subquery(this=self.select(relation), alias=alias)
+        for moved in ("joins", "pivots", "sample"):
+            if node.args.get(moved):
+                subquery.set(moved, node.args[moved])
+        node.replace(subquery)
+
+    def select(self, relation: Relation) -> exp.Select:
+        """The masked projection of a relation."""
+        if relation.kind == "view" and relation.definition is not None:
+            return self._view(relation)
+        rules = self._rules(relation)
+        table = exp.Table(
+            this=exp.to_identifier(relation.name, quoted=True), db=exp.to_identifier(relation.schema, quoted=True)
+        )
+        select = self._projection(relation, rules).from_(table)
+        self.tables[relation.schema, relation.name] = self.dialect.generate(select)
+        return select
+
+    def _rules(self, relation: Relation) -> dict[str, Rule]:
+        path = (self.catalog.source, relation.schema, relation.name)
+        rules: dict[str, Rule] = {}
+        for column in relation.columns:
+            rule = self.policy.rule_for((*path, column.name), self.roles)
+            if relation.kind == "view" and self.policy.line_for((*path, column.name)) is None:
+                rule = Keep()  # what is beneath it is masked already
+            if rule is not None:
+                rules[column.name] = rule
+                self.domains |= {rule.domain} if rule.rule == "token" else set()  # type: ignore[attr-defined]
+        if not rules:
+            raise Refuse("sql.relation", f"The relation {relation.name} does not exist or is not allowed.")
+        self.touched[relation] = {name: rule.rule for name, rule in rules.items()}
+        return rules
+
+    def _projection(self, relation: Relation, rules: dict[str, Rule]) -> exp.Select:
+        projections = [
+            exp.alias_(masked(column, rules[column.name], self.dialect), column.name, quoted=True)
+            for column in relation.columns
+            if column.name in rules
+        ]
+        return exp.select(*projections)
+
+    def _view(self, view: Relation) -> exp.Select:
+        if view in self.open_views or len(self.open_views) >= MAX_VIEWS:
+            raise Refuse("sql.view", f"The view {view.name} refers to itself, or views are nested too deeply.")
+        outer, self.open_views = self.open_views, (*self.open_views, view)
+        try:
+            definition = self._definition(view)
+        except Refuse as refusal:
+            if refusal.code == "sql.view":
+                raise
+            raise Refuse(
+                "sql.view",
+                f"The definition of the view {view.name} cannot be masked ({refusal.code}).",
+                "Query its base tables, or have the security officer simplify the view.",
+            ) from None
+        finally:
+            self.open_views = outer
+        rules = self._rules(view)
+        columns = [exp.to_identifier(column.name, quoted=True) for column in view.columns]
+        alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True), columns=columns)
+        return self._projection(view, rules).from_(exp.Subquery(this=definition, alias=alias))
+
+    def _definition(self, view: Relation) -> exp.Expression:
+        beneath = Catalog(
+            self.beneath.source, self.beneath.dialect, view.schema, self.beneath.relations, self.beneath.databases
+        )
+        tree = canonical(parse_one(view.definition or "", self.dialect), self.dialect)
+        if next(tree.find_all(exp.Placeholder), None) is not None:
+            raise Refuse("sql.parameter", "A view holds a parameter.")
+        check(tree, beneath, self.dialect)
+        return self.rewrite(tree, beneath)
+
+
+def strip_qualifiers(tree: exp.Expression, found: Sequence[Use], dialect: Dialect) -> None:
+    """`schema.table.column` -> `table.column`: the sub-query that stands for the table has no schema."""
+    physical = {
+        (dialect.fold(use.means.schema, quoted=True), dialect.fold(use.node.name, quoted=True))
+        for use in found
+        if isinstance(use.means, Relation)
+    }
+    for column in tree.find_all(exp.Column):
+        schema, table = column.args.get("db"), column.args.get("table")
+        if schema is None or table is None:
+            continue
+        if (dialect.fold(schema.name, quoted=True), dialect.fold(table.name, quoted=True)) in physical:
+            column.set("db", None)
+            column.set("catalog", None)

@@ -1,0 +1,31 @@
+"""`Catalog`, `Policy` -> the catalog that a job may know of: what is denied or hidden does not exist."""
+
+from dataclasses import replace
+
+from agent.core.catalog import Catalog, Relation
+from agent.masking.policy import Policy
+
+
+def visible(catalog: Catalog, policy: Policy) -> Catalog:
+    """Relations that jobs may name, without the columns that `default: refuse` hides."""
+    shown = (
+        shorn(relation, catalog, policy)
+        for relation in catalog.relations
+        if policy.may_read(catalog.source, relation.schema, relation.name)
+    )
+    return replace(catalog, relations=tuple(relation for relation in shown if relation.columns))
+
+
+def beneath_views(catalog: Catalog, policy: Policy) -> Catalog:
+    """Relations that a view's definition may read: all but the denied ones. A view may open what `allow` does not name."""
+    kept = (r for r in catalog.relations if not policy.denies(catalog.source, r.schema, r.name))
+    return replace(catalog, relations=tuple(kept))
+
+
+def shorn(relation: Relation, catalog: Catalog, policy: Policy) -> Relation:
+    """The relation without hidden columns. A view's unnamed columns are never hidden: what is beneath them is masked."""
+    if relation.kind == "view":
+        return relation
+    path = (catalog.source, relation.schema, relation.name)
+    kept = tuple(c for c in relation.columns if policy.rule_for((*path, c.name), ()) is not None)
+    return replace(relation, columns=kept)
