@@ -5,7 +5,7 @@ from typing import Final
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from agent.dialects.base import Dialect
+from agent.dialects.base import Dialect, words
 
 _CONDITIONAL = "coalesce ifnull nullif if iif greatest least"
 
@@ -72,40 +72,39 @@ DUCKDB: Final = Dialect(
     case="insensitive",
     default_schema="main",
     parameter="$",
-    functions=frozenset(
-        f"{_CONDITIONAL} {_NUMERIC} {_TEXT} {_TEMPORAL} {_NESTED} {_JSON} {_AGGREGATE} {_WINDOW} {_TYPE}".split()
-    ),
-    bare_functions=frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}),
-    table_functions=frozenset({"range", "generate_series", "unnest"}),
-    casts=frozenset(
-        """BIGINT BIT BOOLEAN CHAR DATE DECIMAL DOUBLE FLOAT HUGEINT INT INT128 INT256 INTERVAL JSON MAP LIST ARRAY
-        NVARCHAR NCHAR SMALLINT STRUCT TEXT TIME TIMETZ TIMESTAMP TIMESTAMPTZ TIMESTAMPLTZ TIMESTAMPNTZ TIMESTAMP_S
-        TIMESTAMP_MS TIMESTAMP_NS TIMESTAMPTZ TINYINT UBIGINT UHUGEINT UINT UINT128 USMALLINT UTINYINT UUID VARBINARY
-        BINARY VARCHAR BLOB NAME""".split()
+    functions=words(f"{_CONDITIONAL} {_NUMERIC} {_TEXT} {_TEMPORAL} {_NESTED} {_JSON} {_AGGREGATE} {_WINDOW} {_TYPE}"),
+    bare_functions=words("current_date current_time current_timestamp localtime localtimestamp"),
+    table_functions=words("range generate_series unnest"),
+    casts=words(
+        """BIGINT BIT BOOLEAN CHAR DATE DECIMAL DOUBLE FLOAT HUGEINT INT INT128 INT256 INTERVAL JSON MAP LIST
+        ARRAY NVARCHAR NCHAR SMALLINT STRUCT TEXT TIME TIMETZ TIMESTAMP TIMESTAMPTZ TIMESTAMPLTZ
+        TIMESTAMPNTZ TIMESTAMP_S TIMESTAMP_MS TIMESTAMP_NS TIMESTAMPTZ TINYINT UBIGINT UHUGEINT UINT UINT128
+        USMALLINT UTINYINT UUID VARBINARY BINARY VARCHAR BLOB NAME"""
     ),
     nodes={
-        exp.Pivot: frozenset(
-            "this alias expressions fields unpivot using group columns include_nulls default_on_null into with_"
-            " identify_pivot_strings prefixed_pivot_columns pivot_column_naming".split()
+        exp.Pivot: words(
+            """this alias expressions fields unpivot using group columns include_nulls default_on_null into with_
+        identify_pivot_strings prefixed_pivot_columns pivot_column_naming"""
         ),
-        exp.PivotAlias: frozenset({"this", "alias"}),
-        exp.UnpivotColumns: frozenset({"this", "expressions"}),
-        exp.Columns: frozenset({"this"}),
-        exp.Comprehension: frozenset({"this", "expression", "iterator", "condition", "position"}),
-        exp.PropertyEQ: frozenset({"this", "expression"}),
-        exp.ToMap: frozenset({"this"}),
-        exp.Kwarg: frozenset({"this", "expression"}),
-        exp.IntDiv: frozenset({"this", "expression"}),
-        exp.Pow: frozenset({"this", "expression"}),
-        exp.Glob: frozenset({"this", "expression"}),
-        exp.StartsWith: frozenset({"this", "expression"}),
-        exp.Unnest: frozenset({"expressions", "alias", "offset", "explode_array"}),
-        exp.Explode: frozenset({"this", "expressions"}),
-        exp.TableSample: frozenset({"expressions", "method", "percent", "rows", "size", "seed"}),
-        exp.Qualify: frozenset({"this"}),
-        exp.In: frozenset({"field"}),
-        exp.Collate: frozenset({"this", "expression"}),
-        exp.LimitOptions: frozenset({"percent", "rows", "with_ties"}),
+        exp.PivotAlias: words("this alias"),
+        exp.UnpivotColumns: words("this expressions"),
+        exp.Columns: words("this"),
+        exp.Comprehension: words("this expression iterator condition position"),
+        exp.PropertyEQ: words("this expression"),
+        exp.ToMap: words("this"),
+        exp.Kwarg: words("this expression"),
+        exp.IntDiv: words("this expression"),
+        exp.Pow: words("this expression"),
+        exp.Glob: words("this expression"),
+        exp.StartsWith: words("this expression"),
+        exp.Unnest: words("expressions alias offset explode_array"),
+        exp.Explode: words("this expressions"),
+        exp.TableSample: words("expressions method percent rows size seed"),
+        exp.Qualify: words("this"),
+        exp.In: words("field"),
+        exp.RegexpILike: words("this expression flag"),
+        exp.Collate: words("this expression"),
+        exp.LimitOptions: words("percent rows with_ties"),
     },
     masks={
         "redact_text": "'***'",

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 
-from agent.dialects.base import Dialect
+from agent.dialects.base import Dialect, words
 
 
 class StrictSQLite(SQLite):
@@ -38,13 +38,15 @@ SQLITE: Final = Dialect(
     case="insensitive",
     default_schema="main",
     parameter=":",
-    functions=frozenset(f"{_SCALAR} {_AGGREGATE} {_WINDOW} {_JSON}".split()),
-    bare_functions=frozenset({"current_date", "current_time", "current_timestamp"}),
-    table_functions=frozenset({"json_each", "json_tree"}),
-    casts=frozenset("BIGINT BOOLEAN CHAR DATE DECIMAL DOUBLE FLOAT INT REAL SMALLINT TEXT TIMESTAMP VARCHAR".split()),
+    functions=words(f"{_SCALAR} {_AGGREGATE} {_WINDOW} {_JSON}"),
+    bare_functions=words("current_date current_time current_timestamp"),
+    table_functions=words("json_each json_tree"),
+    casts=words("""BIGINT BOOLEAN CHAR DATE DECIMAL DOUBLE FLOAT INT REAL SMALLINT TEXT TIMESTAMP VARCHAR"""),
     nodes={
-        exp.Glob: frozenset({"this", "expression"}),
-        exp.Is: frozenset({"this", "expression"}),
+        exp.Glob: words("this expression"),
+        exp.Collate: words("this expression"),
+        exp.HexString: words("this is_integer"),
+        exp.Is: words("this expression"),
     },
     masks={
         "redact_text": "'***'",
@@ -67,4 +69,6 @@ SQLITE: Final = Dialect(
         "token": "MERIDYEN_{domain}(c)",
     },
     text_type="TEXT",
+    derived_columns=False,
+    names_by_text=True,
 )

@@ -25,31 +25,16 @@ def tables(tree: exp.Expression) -> Iterator[exp.Table]:
 
 
 def uses(tree: exp.Expression, catalog: Catalog, dialect: Dialect) -> tuple[Use, ...]:
-    """What each table name means. Raises Refuse(sql.relation | sql.table_function)."""
+    """What each table name means. Raises Refuse(sql.relation)."""
     found = []
     for node in tables(tree):
         if isinstance(node.this, exp.Func):
-            _check_table_function(node.this, dialect)
-            continue
+            continue  # the walk decided about table functions
         if not isinstance(node.this, exp.Identifier):
             raise Refuse("sql.relation", "A table is not written as a name.", "Write schema.table.")
         cte = _cte(node, dialect)
         found.append(Use(node, cte if cte is not None else find(node, catalog, dialect)))
-    for lateral in tree.find_all(exp.Lateral):
-        if isinstance(lateral.this, exp.Func):
-            _check_table_function(lateral.this, dialect)
     return tuple(found)
-
-
-def _check_table_function(node: exp.Func, dialect: Dialect) -> None:
-    name = str(node.this) if isinstance(node, exp.Anonymous) else node.sql_name()
-    known = {exp.GenerateSeries: "generate_series", exp.Explode: "unnest", exp.Unnest: "unnest"}
-    if known.get(type(node), name.lower()) not in dialect.table_functions:
-        allowed = ", ".join(sorted(dialect.table_functions))
-        shown = name.lower() if name.isidentifier() else "(not a plain name)"
-        raise Refuse(
-            "sql.table_function", f"The table function {shown} is not allowed.", f"Query the catalog's tables; or {allowed}."
-        )
 
 
 def _cte(node: exp.Table, dialect: Dialect) -> exp.CTE | None:
@@ -57,7 +42,7 @@ def _cte(node: exp.Table, dialect: Dialect) -> exp.CTE | None:
     if node.args.get("db") or node.args.get("catalog"):
         return None
     wanted = _folded(node.this, dialect)
-    child: exp.Expression = node
+    child: exp.Expr = node
     inside: exp.CTE | None = None
     while (parent := child.parent) is not None:
         if isinstance(child, exp.CTE):
@@ -81,11 +66,11 @@ def _cte(node: exp.Table, dialect: Dialect) -> exp.CTE | None:
 def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dialect) -> exp.CTE | None:
     visible: list[exp.CTE] = []
     for cte in with_.expressions:
-        if cte is inside:
-            if with_.args.get("recursive"):
-                visible.append(cte)
+        if cte is inside and not with_.args.get("recursive"):
             break
         visible.append(cte)
+        if cte is inside:
+            break
     for cte in reversed(visible):
         name = cte.args["alias"].this
         if isinstance(name, exp.Identifier) and _folded(name, dialect) == wanted:

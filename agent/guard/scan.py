@@ -8,10 +8,11 @@ import re
 from typing import Final
 
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from agent.core.errors import Refuse
 from agent.dialects import Dialect
+from agent.dialects.base import words
 
 MAX_BYTES: Final = 65_536
 MAX_DEPTH: Final = 200
@@ -21,7 +22,7 @@ MAX_RUN: Final = 100
 """Words in a row that open another level without a bracket (NOT NOT …, - - …, CASE WHEN CASE …)."""
 
 _OPENING: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-_PREFIX: Final = frozenset("- + ~ ! not case when then else exists interval map array distinct from lambda any all".split())
+_PREFIX: Final = words("- + ~ ! not case when then else exists interval map array distinct from lambda any all")
 _SPLIT_WORDS: Final = re.compile(r"/\*[!+M]")
 
 
@@ -48,7 +49,9 @@ def _check_text(sql: str) -> None:
     if "\0" in sql:
         raise Refuse("sql.encoding", "The statement holds a NUL character.", "Remove it.")
     if _SPLIT_WORDS.search(sql):
-        raise Refuse("sql.node", "Comments that engines execute or read as hints are not allowed.", "Remove /*! and /*+.")
+        raise Refuse(
+            "sql.node", "Comments that engines execute or read as hints are not allowed.", "Remove /*! and /*+."
+        )
     # Counted over the raw text, quotes or not: whoever disagrees about quoting must not get past it.
     depth = deepest = 0
     for character in sql:

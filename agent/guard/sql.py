@@ -1,28 +1,33 @@
 """`SqlTask` -> `Plan`, or `Refuse`: the one place that decides whether a statement may be considered at all."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from agent.core.catalog import Catalog
 from agent.core.errors import Refuse
 from agent.core.job import ParameterValue, SqlTask
 from agent.dialects import DIALECTS, Dialect
+from agent.dialects.base import without_positions, words
 from agent.guard.nodes import ROOTS
 from agent.guard.relations import uses
 from agent.guard.scan import scan
 from agent.guard.walk import refused_function, walk
 
-_STRUCTURAL: Final = frozenset(
-    "cast try_cast interval filter over in values and or not on using as select from where having when then else case by"
-    " distinct all any some exists union except intersect limit offset between like ilike similar to is with recursive"
-    " lateral unnest partition order group rollup cube sets within pivot unpivot for exclude replace rename extract"
-    " qualify window rows range join materialized sample percent columns if lambda map struct decimal varchar char"
-    " text numeric float double name into end escape glob at zone collate end array timestamp time key value system bernoulli reservoir repeatable".split()
+_EXPLAIN: Final = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN\b", re.IGNORECASE | re.DOTALL)
+_STRUCTURAL: Final = words(
+    """cast try_cast interval filter over in values and or not on using as select from where having when then else
+    case by distinct all any some exists union except intersect limit offset between like ilike similar to is with
+    recursive lateral unnest partition order group rollup cube sets within pivot unpivot for exclude replace rename extract
+    qualify window rows range join materialized sample percent columns if lambda map struct decimal varchar char text
+    numeric float double name into end escape glob at zone collate array timestamp time key value system bernoulli
+    reservoir repeatable"""
 )
 """Words that may stand before a bracket without being a function."""
 
@@ -45,10 +50,9 @@ def admit(task: SqlTask, catalog: Catalog) -> Plan:
     """The plan of a task over the relations that `catalog` shows. Raises Refuse(sql.*). Pure; the text is never run."""
     dialect = DIALECTS[catalog.dialect]
     text, explain = _without_explain(task.statement, dialect)
-    text = _engine_parameters(text, dialect)
-    tree = canonical(parse_one(text, dialect), dialect)
+    tree = quoted(parse_one(text, dialect), dialect)
     check(tree, catalog, dialect)
-    check_words(dialect.generate(tree), dialect)
+    without_positions(tree)
     names = frozenset(str(node.this) for node in tree.find_all(exp.Placeholder))
     _check_values(task.parameters)
     return Plan(tree=tree, dialect=dialect, explain=explain, names=names, parameters=task.parameters)
@@ -56,9 +60,14 @@ def admit(task: SqlTask, catalog: Catalog) -> Plan:
 
 def parse_one(text: str, dialect: Dialect) -> exp.Expression:
     """Exactly one statement that is a query. Raises Refuse(sql.parse | sql.statements | sql.root | …)."""
-    scan(text, dialect)
+    tokens = scan(text, dialect)
+    renamed = _engine_parameters(text, tokens, dialect)
+    if renamed != text:
+        text, tokens = renamed, scan(renamed, dialect)
     try:
-        trees = [tree for tree in dialect.parse(text) if tree is not None and not isinstance(tree, exp.Semicolon)]
+        trees = [
+            tree for tree in dialect.parse(text, tokens) if tree is not None and not isinstance(tree, exp.Semicolon)
+        ]
     except ParseError as error:
         raise Refuse("sql.parse", _where(error), "Correct the syntax.") from None
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
@@ -67,30 +76,46 @@ def parse_one(text: str, dialect: Dialect) -> exp.Expression:
         raise Refuse("sql.statements", f"There are {len(trees)} statements; one is allowed.", "Send one query per job.")
     roots = (*ROOTS, exp.Pivot) if exp.Pivot in dialect.nodes else ROOTS
     if not isinstance(trees[0], roots):
-        raise Refuse("sql.root", "The statement is not a query.", "Send SELECT, WITH … SELECT, VALUES or a set operation.")
+        raise Refuse(
+            "sql.root", "The statement is not a query.", "Send SELECT, WITH … SELECT, VALUES or a set operation."
+        )
     return trees[0]
 
 
 def canonical(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
-    """The tree as its own generated text reads: what sqlglot normalises is normalised before anything is decided."""
+    """The tree as its own generated text reads: with what sqlglot normalises only while it writes."""
+    return reparsed(written(tree, dialect), dialect)
+
+
+def quoted(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """The tree, changed in place: every identifier quoted in the engine's own case, every text a plain literal."""
     for node in list(tree.find_all(*dialect.strings)) if dialect.strings else ():
         node.replace(exp.Literal.string(str(node.this)))
     for node in tree.find_all(exp.Identifier):
         if isinstance(node.this, str) and not node.args.get("quoted"):
             node.set("this", node.this if dialect.case == "insensitive" else dialect.fold(node.this, quoted=False))
-        node.set("quoted", True)  # noqa: FBT003
-    return reparsed(tree, dialect)
+        node.set("quoted", True)
+    return tree
 
 
-def reparsed(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
-    """Generate and parse again. Raises Refuse(sql.rewrite) where that fails."""
+def reparsed(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> exp.Expression:
+    """A generated text, read again. Raises Refuse(sql.rewrite) where that fails."""
     try:
-        (again,) = dialect.parse(dialect.generate(tree))
+        (again,) = dialect.parse(text, tokens)
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
         raise Refuse("sql.rewrite", "The statement cannot be written back.", "Write it more plainly.") from None
     if again is None:
         raise Refuse("sql.rewrite", "The statement cannot be written back.", "Write it more plainly.")
-    return again
+    return without_positions(again)
+
+
+def written(tree: exp.Expression, dialect: Dialect) -> str:
+    """The tree's text in the engine's dialect. Raises Refuse(sql.rewrite) for what the dialect cannot say."""
+    try:
+        return dialect.generate(tree)
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        message = f"The statement uses what cannot be written in {dialect.name}."
+        raise Refuse("sql.rewrite", message, "Write it more plainly, without constructs of other dialects.") from None
 
 
 def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
@@ -99,10 +124,9 @@ def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: fro
     uses(tree, catalog, dialect)
 
 
-def check_words(text: str, dialect: Dialect, also: frozenset[str] = frozenset()) -> None:
-    """What the engine will read: every bare word before a bracket is an admitted function or a keyword of the syntax."""
-    tokens = dialect.tokens(text)
-    for token, following in zip(tokens, tokens[1:], strict=False):
+def check_words(text: str, tokens: list[Token], dialect: Dialect, also: frozenset[str]) -> None:
+    """What the engine will read: each bare word before a bracket is an admitted function or a keyword."""
+    for token, following in pairwise(tokens):
         if following.token_type is not TokenType.L_PAREN or not token.text[:1].isalpha():
             continue
         if token.token_type in {TokenType.IDENTIFIER, TokenType.STRING} or _is_quoted(text, token):
@@ -117,8 +141,10 @@ def _is_quoted(text: str, token: Token) -> bool:
 
 
 def _without_explain(text: str, dialect: Dialect) -> tuple[str, bool]:
+    if not _EXPLAIN.match(text):
+        return text, False
     tokens = scan(text, dialect)
-    if not tokens or tokens[0].text.upper() != "EXPLAIN":
+    if tokens[0].text.upper() != "EXPLAIN":
         return text, False
     if not dialect.explain:
         raise Refuse("sql.explain", f"EXPLAIN is not available in {dialect.name}.", "Run the query itself.")
@@ -130,14 +156,15 @@ def _without_explain(text: str, dialect: Dialect) -> tuple[str, bool]:
     return rest, True
 
 
-def _engine_parameters(text: str, dialect: Dialect) -> str:
+def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str:
     """`:name` in the engine's own spelling, where the engine reads a colon otherwise."""
     if dialect.parameter == ":":
         return text
-    tokens = scan(text, dialect)
     marks = []
     for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
-        stands_free = before is None or before.end + 1 < colon.start or before.text in {"(", ",", "=", "<", ">", "+", "*", "/"}
+        stands_free = (
+            before is None or before.end + 1 < colon.start or before.text in {"(", ",", "=", "<", ">", "+", "*", "/"}
+        )
         if colon.text == ":" and name.start == colon.end + 1 and stands_free and name.text[:1].isalpha():
             marks.append(colon.start)
     characters = list(text)

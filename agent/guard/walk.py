@@ -12,17 +12,23 @@ from agent.dialects import Dialect
 from agent.guard.nodes import UNITS, WORDS, arguments
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_TABLE_FUNCTIONS: Final = {exp.GenerateSeries: "generate_series", exp.Explode: "unnest", exp.Unnest: "unnest"}
+_NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f_]+|[0-9_]*\.?[0-9_]*([eE][+-]?[0-9_]+)?")
 _COLLATION: Final = re.compile(r'"?[A-Za-z_]{1,32}"?(\."?[A-Za-z_]{1,32}"?)*')
 
-_INTERNAL: Final = frozenset({(exp.Pivot, "pivot_column_naming"), (exp.DataType, "this"), (exp.JSONPathSubscript, "this")})
+_INTERNAL: Final = frozenset(
+    {(exp.Pivot, "pivot_column_naming"), (exp.DataType, "this"), (exp.JSONPathSubscript, "this")}
+)
 """Arguments that a generator does not write as they are."""
 
-_OWN_TEXT: Final = (exp.Identifier, exp.Literal, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Boolean, exp.Var)
+_OWN_TEXT: Final = (
+    exp.Identifier, exp.Literal, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Boolean, exp.Var, exp.HexString,
+)  # fmt: skip
 """Nodes whose own text is checked by their own rule, or written inside quotes."""
 
 
 def walk(tree: exp.Expression, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
-    """Check the whole tree. `skip` holds `id()`s of sub-trees that were compared to a known text. Raises Refuse(sql.*)."""
+    """Check the whole tree. `skip` holds `id()`s of sub-trees that equal known ones. Raises Refuse(sql.*)."""
     stack: list[exp.Expression] = [tree]
     while stack:
         node = stack.pop()
@@ -31,11 +37,13 @@ def walk(tree: exp.Expression, dialect: Dialect, *, skip: frozenset[int] = froze
         _check(node, dialect)
         allowed = arguments(type(node), dialect)
         for key, value in node.args.items():
-            for item in _flat(value):
+            if value is None or value is False:
+                continue
+            for item in (value,) if isinstance(value, exp.Expression) else _flat(value):
                 if item is None or item is False:
                     continue
                 if allowed is not None and key not in allowed:
-                    raise Refuse("sql.argument", f"{_shown(node)}: the clause {_word(key)} is not allowed.", "Remove it.")
+                    raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not allowed here.", "Remove it.")
                 if isinstance(item, exp.Expression):
                     stack.append(item)
                 elif not isinstance(node, _OWN_TEXT):
@@ -54,15 +62,25 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def _check(node: exp.Expression, dialect: Dialect) -> None:
+    if isinstance(node, exp.Func) and isinstance(node.parent, (exp.Table, exp.Lateral)) and node.arg_key == "this":
+        _check_table_function(node, dialect)
+        return
+    _check_leaf(node)
+    if isinstance(node, exp.Anonymous):
+        _check_anonymous(node, dialect)
+    elif isinstance(node, exp.DataType):
+        _check_type(node, dialect)
+    elif isinstance(node, exp.Dot) and not isinstance(node.expression, exp.Identifier):
+        raise Refuse(
+            "sql.function", "Functions may not be qualified or called on a value.", "Write f(x) instead of x.f()."
+        )
+    if arguments(type(node), dialect) is None and not isinstance(node, exp.Anonymous):
+        raise _unknown(node, dialect)
+
+
+def _check_leaf(node: exp.Expression) -> None:
+    """Nodes that carry text: what a generator writes of them must not be able to read as anything else."""
     match node:
-        case exp.Anonymous():
-            _check_anonymous(node, dialect)
-        case exp.Dot() if not isinstance(node.expression, exp.Identifier):
-            raise Refuse(
-                "sql.function", "Functions may not be qualified or called on a value.", "Write f(x) instead of x.f()."
-            )
-        case exp.DataType():
-            _check_type(node, dialect)
         case exp.Placeholder():
             _check_parameter(node)
         case exp.Var():
@@ -70,14 +88,25 @@ def _check(node: exp.Expression, dialect: Dialect) -> None:
                 raise Refuse("sql.node", "A bare word is not allowed here.", "Write a plain column or literal.")
         case exp.Identifier() if not isinstance(node.this, str) or not node.this or "\0" in node.this:
             raise Refuse("sql.node", "An identifier is empty or not valid.")
+        case exp.HexString() if not re.fullmatch(r"[0-9A-Fa-f]*", str(node.this)):
+            raise Refuse("sql.node", "A hexadecimal literal is not valid.")
         case exp.Collate() if not _COLLATION.fullmatch(node.expression.sql(identify=False)):
             raise Refuse("sql.node", "A collation is not written as a plain name.")
         case exp.Column() if not isinstance(node.this, (exp.Identifier, exp.Star)):
             raise Refuse("sql.node", "A column is not written as a name.")
-        case exp.Literal() if not isinstance(node.this, str):
+        case exp.Literal() if not isinstance(node.this, str) or not (node.is_string or _NUMBER.fullmatch(node.this)):
             raise Refuse("sql.node", "A literal is not valid.")
-    if arguments(type(node), dialect) is None and not isinstance(node, exp.Anonymous):
-        raise _unknown(node, dialect)
+        case _:
+            pass
+
+
+def _check_table_function(node: exp.Func, dialect: Dialect) -> None:
+    name = str(node.this) if isinstance(node, exp.Anonymous) else _TABLE_FUNCTIONS.get(type(node), node.sql_name())
+    quoted = isinstance(node, exp.Anonymous) and not isinstance(node.this, str)
+    if quoted or name.lower() not in dialect.table_functions:
+        shown = name.lower() if _NAME.fullmatch(name) else "(not a plain name)"
+        hint = f"Query a table of the catalog; allowed are {', '.join(sorted(dialect.table_functions))}."
+        raise Refuse("sql.table_function", f"The table function {shown} is not allowed in {dialect.name}.", hint)
 
 
 def _check_anonymous(node: exp.Anonymous, dialect: Dialect) -> None:

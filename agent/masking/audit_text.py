@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from agent.dialects import DIALECTS
 

@@ -37,18 +37,18 @@ def _relation(tree: exp.Create, dialect: Dialect, before: list[Relation]) -> Rel
         raise ConfigError("--catalog", f"the relation {name} has no columns.")
     names = [one.name for one in definitions] or _names(tree.expression, before, name)
     columns = tuple(Column(one, "") for one in names)
-    return Relation(schema, name, columns, "view", tree.expression.sql(dialect=dialect.grammar))
+    return Relation(schema, name, columns, "view", tree.expression.sql(dialect=dialect.engine))
 
 
 def _column(definition: exp.ColumnDef, dialect: Dialect) -> Column:
     kind = definition.args.get("kind")
-    return Column(definition.name, kind.sql(dialect=dialect.grammar) if kind is not None else "")
+    return Column(definition.name, kind.sql(dialect=dialect.engine) if kind is not None else "")
 
 
 def _names(query: exp.Query, before: list[Relation], view: str) -> list[str]:
     names: list[str] = []
     for projection in query.selects:
-        if isinstance(projection, exp.Star) or isinstance(projection, exp.Column) and projection.is_star:
+        if isinstance(projection, exp.Star) or (isinstance(projection, exp.Column) and projection.is_star):
             names += _starred(query, projection, before)
         else:
             names.append(projection.alias_or_name)
@@ -62,5 +62,7 @@ def _starred(query: exp.Query, star: exp.Expression, before: list[Relation]) -> 
     names: list[str] = []
     for table in query.find_all(exp.Table):
         if wanted in {"", table.alias_or_name}:
-            names += [c.name for relation in before if relation.name.lower() == table.name.lower() for c in relation.columns]
+            names += [
+                c.name for relation in before if relation.name.lower() == table.name.lower() for c in relation.columns
+            ]
     return names

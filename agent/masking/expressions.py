@@ -1,5 +1,7 @@
 """A column and its rule -> the syntax tree of its mask."""
 
+from functools import lru_cache
+
 from sqlglot import exp
 
 from agent.core.catalog import Column
@@ -13,6 +15,7 @@ _DATE = {exp.DataType.Type.DATE, exp.DataType.Type.DATE32}
 _TIMESTAMP = exp.DataType.TEMPORAL_TYPES - _DATE
 
 
+@lru_cache(maxsize=4096)
 def kind_of(type_text: str, dialect: Dialect) -> Kind:
     """What a mask may assume of a column of this type; everything unknown is `other`."""
     parsed = dialect.type_of(type_text)
@@ -48,20 +51,21 @@ def _null(column: Column, dialect: Dialect) -> exp.Expression:
     parsed = dialect.type_of(column.type)
     if parsed is None:
         return dialect.mask("untyped_null")
-    return dialect.mask("null", type=parsed.sql(dialect=dialect.grammar))
+    return dialect.mask("null", type=parsed.sql(dialect=dialect.engine))
 
 
 def _filled(applied: Applied, column: Column, source: exp.Expression, dialect: Dialect) -> exp.Expression:
     parsed = dialect.type_of(column.type)
-    type_text = parsed.sql(dialect=dialect.grammar) if parsed is not None else dialect.text_type
+    type_text = parsed.sql(dialect=dialect.engine) if parsed is not None else dialect.text_type
     template = dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")
-    read = exp.cast(source, dialect.text_type, dialect=dialect.grammar) if applied.as_text else source
+    read = exp.cast(source, dialect.text_type, dialect=dialect.engine) if applied.as_text else source
 
-    def fill(node: exp.Expression) -> exp.Expression:
+    def fill(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column) and node.name == "c" and not node.table:
             return read.copy()
         if isinstance(node, exp.Placeholder):
             return exp.convert(applied.literals[str(node.this)])
         return node
 
-    return template.transform(fill)
+    filled: exp.Expression = template.transform(fill)
+    return filled

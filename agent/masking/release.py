@@ -11,12 +11,18 @@ from agent.masking.policy import Policy
 
 
 def release(
-    table: Table, plan: MaskedPlan, policy: Policy, limits: Limits, *, on_limit: OnLimit, format: Format  # noqa: A002
+    table: Table,
+    plan: MaskedPlan,
+    policy: Policy,
+    limits: Limits,
+    *,
+    on_limit: OnLimit,
+    format: Format,  # noqa: A002
 ) -> Masked:
     """The rows that may leave. `limits` are the site's, already clamped by the job's; the policy's caps apply too.
 
-    The returned batches raise Fault(limit.rows | limit.bytes) when a cap is met and `on_limit` is `fail`; with `truncate`
-    they end there, and `Masked.tally.truncated` says so.
+    The returned batches raise Fault(limit.rows | limit.bytes) when a cap is met and `on_limit` is `fail`; with
+    `truncate` they end there, and `Masked.tally.truncated` says so.
     """
     tally = Tally()
     rows = min(limits.rows, policy.release.max_rows)

@@ -11,7 +11,7 @@ from agent.core.job import ParameterValue, SqlTask
 from agent.core.plan import MaskedPlan
 from agent.core.table import Disclosure
 from agent.dialects import Dialect
-from agent.guard.sql import Plan, admit, check_words, reparsed
+from agent.guard.sql import Plan, admit, canonical, check_words, reparsed, written
 from agent.guard.walk import walk
 from agent.masking.policy import Policy
 from agent.masking.subqueries import CTE_PREFIX, Builder
@@ -35,9 +35,7 @@ def prepare(
     shown = visible(catalog, policy)
     plan = admit(task, shown)
     check_bound(plan)
-    return rewrite(
-        plan, catalog, policy, roles=roles, token_key=token_key, tenant=tenant, policy_sha256=policy_sha256
-    )
+    return rewrite(plan, catalog, policy, roles=roles, token_key=token_key, tenant=tenant, policy_sha256=policy_sha256)
 
 
 def check_bound(plan: Plan) -> None:
@@ -59,11 +57,17 @@ def rewrite(
     policy_sha256: str = "",
 ) -> MaskedPlan:
     """Mask every relation of an admitted plan; `catalog` is the source's whole catalog. Raises Refuse(sql.*)."""
+    _check_names(plan.tree)
     shown = visible(catalog, policy)
     builder = Builder(catalog, policy, roles, plan.dialect, beneath_views(catalog, policy))
-    _check_names(plan.tree)
-    tree = builder.rewrite(plan.tree.copy(), shown)
-    text = _proven(tree, builder, plan.dialect)
+    text = _masked(plan.tree.copy(), builder, shown)
+    if text is None:  # sqlglot normalises some constructs only while it writes: read it once through its own text
+        builder = Builder(catalog, policy, roles, plan.dialect, builder.beneath)
+        text = _masked(canonical(plan.tree, plan.dialect), builder, shown)
+    if text is None:
+        raise Refuse(
+            "sql.rewrite", "The masked statement does not read back as it was built.", "Write it more plainly."
+        )
     if plan.explain:
         _check_explain(builder)
         text = f"EXPLAIN {text}"
@@ -83,29 +87,63 @@ def _bound(plan: Plan) -> dict[str, ParameterValue]:
     return {name: plan.parameters[name] for name in sorted(plan.names) if name in plan.parameters}
 
 
+def _name_outputs(tree: exp.Expression, dialect: Dialect) -> None:
+    """Keep the column names that a user expects where the engine would show the rewritten text."""
+    first = tree
+    while not isinstance(first, exp.Select):
+        if not isinstance(first.this, exp.Expression):
+            return
+        first = first.this
+    for projection in list(first.expressions):
+        if isinstance(projection, (exp.Alias, exp.Column, exp.Star)) or projection.is_star:
+            continue
+        name = (
+            projection.copy()
+            .transform(_unquoted)
+            .sql(dialect=dialect.engine, normalize_functions="lower", comments=False)
+        )
+        projection.replace(exp.Alias(this=projection.copy(), alias=exp.to_identifier(name, quoted=True)))
+
+
+def _unquoted(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Identifier) and node.name.isidentifier():
+        node.set("quoted", False)
+    return node
+
+
 def _check_names(tree: exp.Expression) -> None:
     for node in tree.find_all(exp.Identifier):
         if node.name.lower().startswith("meridyen_"):
             raise Refuse("sql.relation", "Names that begin with meridyen_ are reserved.", "Use another name.")
 
 
-def _proven(tree: exp.Expression, builder: Builder, dialect: Dialect) -> str:
-    """The text that runs: re-parsed, equal to the built tree, its tables enclosed by their masks, guarded again."""
-    text = dialect.generate(tree)
-    again = reparsed(tree, dialect)
-    if dialect.generate(again) != text or again != tree:
-        raise Refuse("sql.rewrite", "The masked statement does not read back as it was built.", "Write it more plainly.")
+def _masked(tree: exp.Expression, builder: Builder, shown: Catalog) -> str | None:
+    """The masked text of a checked tree, proven; None when the text does not read back as the tree that was built."""
+    dialect = builder.dialect
+    if dialect.names_by_text:
+        _name_outputs(tree, dialect)
+    tree = builder.rewrite(tree, shown)
+    text = written(tree, dialect)
+    tokens = dialect.tokens(text)
+    again = reparsed(text, dialect, tokens)
+    if again != tree:
+        return None
+    _prove(again, builder)
+    check_words(text, tokens, dialect, _MASK_WORDS | {f"meridyen_{domain}" for domain in builder.domains})
+    return text
+
+
+def _prove(again: exp.Expression, builder: Builder) -> None:
+    """What will run: every table enclosed by its masks, everything else guarded once more. Raises Refuse(sql.*)."""
     enclosed: set[int] = set()
     for node in again.find_all(exp.Table):
         if isinstance(node.this, exp.Func) or node.name.startswith(CTE_PREFIX):
             continue
-        enclosed.add(id(_enclosing(node, builder, dialect)))
-    walk(again, dialect, skip=frozenset(enclosed))
-    check_words(text, dialect, _MASK_WORDS | {f"meridyen_{domain}" for domain in builder.domains})
-    return text
+        enclosed.add(id(_enclosing(node, builder)))
+    walk(again, builder.dialect, skip=frozenset(enclosed))
 
 
-def _enclosing(node: exp.Table, builder: Builder, dialect: Dialect) -> exp.Expression:
+def _enclosing(node: exp.Table, builder: Builder) -> exp.Expression:
     select = node.parent_select
     schema = node.args.get("db")
     expected = builder.tables.get((schema.name if schema is not None else "", node.name))
@@ -115,7 +153,7 @@ def _enclosing(node: exp.Table, builder: Builder, dialect: Dialect) -> exp.Expre
         or not isinstance(node.parent, exp.From)
         or node.parent.parent is not select
         or not isinstance(select.parent, exp.Subquery)
-        or dialect.generate(select) != expected
+        or select != expected
     ):
         raise Refuse("sql.rewrite", "A table is not enclosed by its masks.", "Write the query more plainly.")
     return select
@@ -125,7 +163,8 @@ def _check_explain(builder: Builder) -> None:
     for rules in builder.touched.values():
         if set(rules.values()) != {"keep"}:
             raise Refuse(
-                "sql.explain", "EXPLAIN is not allowed over protected tables: its estimates use raw statistics.",
+                "sql.explain",
+                "EXPLAIN is not allowed over protected tables: its estimates use raw statistics.",
                 "Run the query itself.",
             )
 
@@ -148,7 +187,7 @@ def _disclosure(tree: exp.Expression, builder: Builder, policy: Policy, digest: 
 
 
 def _columns_named(tree: exp.Expression, dialect: Dialect) -> set[str] | None:
-    """Column names that the statement uses; None when it may use any (stars, whole rows, natural joins, pivots, views)."""
+    """Column names that the statement uses; None when it may use any (stars, whole rows, natural joins, pivots)."""
     aliases = {dialect.fold(table.alias_or_name, quoted=True) for table in tree.find_all(exp.Table)}
     named = {dialect.fold(column.name, quoted=True) for column in tree.find_all(exp.Column)}
     named |= {dialect.fold(name.name, quoted=True) for name in tree.find_all(exp.Identifier)}

@@ -14,7 +14,7 @@ from agent.core.catalog import Catalog, Relation
 from agent.core.errors import Refuse
 from agent.dialects import Dialect
 from agent.guard.relations import Use, uses
-from agent.guard.sql import canonical, check, parse_one
+from agent.guard.sql import canonical, check, parse_one, quoted
 from agent.masking.expressions import masked
 from agent.masking.policy import Policy
 from agent.masking.rules import Rule
@@ -28,7 +28,8 @@ CTE_PREFIX: Final = "meridyen_cte_"
 class Builder:
     """Builds the sub-queries of one statement and remembers what they read.
 
-    `tables` maps (schema, name) to the text that must enclose that table; `touched` maps relations to rules per column.
+    `tables` maps (schema, name) to the sub-query that must enclose that table; `touched` maps relations to rules per
+    column.
     """
 
     catalog: Catalog
@@ -36,7 +37,7 @@ class Builder:
     roles: Sequence[str]
     dialect: Dialect
     beneath: Catalog
-    tables: dict[tuple[str, str], str] = field(default_factory=dict)
+    tables: dict[tuple[str, str], exp.Select] = field(default_factory=dict)
     touched: dict[Relation, dict[str, str]] = field(default_factory=dict)
     domains: set[str] = field(default_factory=set)
     fresh: int = 0
@@ -83,13 +84,16 @@ class Builder:
         """The masked projection of a relation."""
         if relation.kind == "view" and relation.definition is not None:
             return self._view(relation)
+        built = self.tables.get((relation.schema, relation.name))
+        if built is not None:
+            return built.copy()
         rules = self._rules(relation)
         table = exp.Table(
             this=exp.to_identifier(relation.name, quoted=True), db=exp.to_identifier(relation.schema, quoted=True)
         )
-        select = self._projection(relation, rules).from_(table)
-        self.tables[relation.schema, relation.name] = self.dialect.generate(select)
-        return select
+        select = self._projection(relation, rules, table)
+        self.tables[relation.schema, relation.name] = select
+        return select.copy()
 
     def _rules(self, relation: Relation) -> dict[str, Rule]:
         path = (self.catalog.source, relation.schema, relation.name)
@@ -106,13 +110,16 @@ class Builder:
         self.touched[relation] = {name: rule.rule for name, rule in rules.items()}
         return rules
 
-    def _projection(self, relation: Relation, rules: dict[str, Rule]) -> exp.Select:
+    def _projection(self, relation: Relation, rules: dict[str, Rule], source: exp.Expression) -> exp.Select:
         projections = [
-            exp.alias_(masked(column, rules[column.name], self.dialect), column.name, quoted=True)
+            exp.Alias(
+                this=masked(column, rules[column.name], self.dialect),
+                alias=exp.to_identifier(column.name, quoted=True),
+            )
             for column in relation.columns
             if column.name in rules
         ]
-        return exp.select(*projections)
+        return exp.Select(expressions=projections, from_=exp.From(this=source))
 
     def _view(self, view: Relation) -> exp.Select:
         if view in self.open_views or len(self.open_views) >= MAX_VIEWS:
@@ -132,14 +139,21 @@ class Builder:
             self.open_views = outer
         rules = self._rules(view)
         columns = [exp.to_identifier(column.name, quoted=True) for column in view.columns]
-        alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True), columns=columns)
-        return self._projection(view, rules).from_(exp.Subquery(this=definition, alias=alias))
+        if self.dialect.derived_columns:
+            alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True), columns=columns)
+            return self._projection(view, rules, exp.Subquery(this=definition, alias=alias))
+        self.fresh += 1
+        name = exp.to_identifier(f"{CTE_PREFIX}{self.fresh}", quoted=True)
+        cte = exp.CTE(this=definition, alias=exp.TableAlias(this=name.copy(), columns=columns))
+        projection = self._projection(view, rules, exp.Table(this=name))
+        projection.set("with_", exp.With(expressions=[cte]))
+        return projection
 
     def _definition(self, view: Relation) -> exp.Expression:
         beneath = Catalog(
             self.beneath.source, self.beneath.dialect, view.schema, self.beneath.relations, self.beneath.databases
         )
-        tree = canonical(parse_one(view.definition or "", self.dialect), self.dialect)
+        tree = canonical(quoted(parse_one(view.definition or "", self.dialect), self.dialect), self.dialect)
         if next(tree.find_all(exp.Placeholder), None) is not None:
             raise Refuse("sql.parameter", "A view holds a parameter.")
         check(tree, beneath, self.dialect)

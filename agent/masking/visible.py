@@ -9,7 +9,7 @@ from agent.masking.policy import Policy
 def visible(catalog: Catalog, policy: Policy) -> Catalog:
     """Relations that jobs may name, without the columns that `default: refuse` hides."""
     shown = (
-        shorn(relation, catalog, policy)
+        shorn(relation, catalog, policy) if policy.default == "refuse" else relation
         for relation in catalog.relations
         if policy.may_read(catalog.source, relation.schema, relation.name)
     )
@@ -17,13 +17,13 @@ def visible(catalog: Catalog, policy: Policy) -> Catalog:
 
 
 def beneath_views(catalog: Catalog, policy: Policy) -> Catalog:
-    """Relations that a view's definition may read: all but the denied ones. A view may open what `allow` does not name."""
+    """Relations that a view's definition may read: all but the denied ones. A view may open what is not in `allow`."""
     kept = (r for r in catalog.relations if not policy.denies(catalog.source, r.schema, r.name))
     return replace(catalog, relations=tuple(kept))
 
 
 def shorn(relation: Relation, catalog: Catalog, policy: Policy) -> Relation:
-    """The relation without hidden columns. A view's unnamed columns are never hidden: what is beneath them is masked."""
+    """The relation without hidden columns. A view's unnamed columns stay: what is beneath them is masked."""
     if relation.kind == "view":
         return relation
     path = (catalog.source, relation.schema, relation.name)

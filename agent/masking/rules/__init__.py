@@ -1,7 +1,8 @@
 """One rule, one file; the union below is the whole list. A rule turns a column of a kind into the name of a mask.
 
 Adding a rule: one file with a frozen model (`rule` literal, its parameters, `mask`), one line in `AnyRule`,
-and its template in every dialect. tests/conformance/test_rules.py takes the union and fails on a file that is not listed.
+and its template in every dialect. tests/conformance/test_rules.py takes the union and fails on a file that is not
+listed.
 """
 
 from typing import Annotated

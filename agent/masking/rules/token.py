@@ -10,7 +10,7 @@ from agent.masking.rules.base import Applied, Kind, RuleModel
 class Token(RuleModel):
     """HMAC-SHA256 under a key of tenant and domain. Keeps equality and frequency: not for columns of few values."""
 
-    rule: Literal["token"] = "token"  # noqa: S105 - the rule's name
+    rule: Literal["token"] = "token"
     domain: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="Tokens of one domain can be joined.")
 
     def applied(self, kind: Kind) -> Applied:
