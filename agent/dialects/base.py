@@ -37,7 +37,7 @@ class Dialect:
     domain.
     `strings` are nodes that hold a text in another notation (E'…', $$…$$); they become plain literals.
     `derived_columns`: `(SELECT …) AS t(a, b)` is legal. `names_by_text`: an unnamed output column is
-    called by its text.
+    called by its text. `misread` are functions of the engine that the grammar would turn into something else.
     `parameter` precedes a bound name in the engine's own text.
     """
 
@@ -56,6 +56,7 @@ class Dialect:
     strings: tuple[type[exp.Expression], ...] = ()
     derived_columns: bool = True
     names_by_text: bool = False
+    misread: frozenset[str] = frozenset()
     explain: bool = False
 
     @cached_property

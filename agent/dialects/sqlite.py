@@ -18,7 +18,7 @@ class StrictSQLite(SQLite):
 
 
 _SCALAR = """abs acos acosh asin asinh atan atan2 atanh ceil ceiling char coalesce concat concat_ws cos cosh date
-datetime degrees exp floor format hex ifnull iif instr julianday length like ln log log10 log2 lower ltrim max min mod
+datetime degrees exp floor format hex ifnull iif instr julianday length like ln log log10 log2 lower ltrim max min
 nullif pi pow power printf quote radians random replace round rtrim sign sin sinh soundex sqrt strftime substr substring
 tan tanh time trim trunc typeof unhex unicode unixepoch upper glob timediff octet_length likely unlikely"""
 
@@ -71,4 +71,5 @@ SQLITE: Final = Dialect(
     text_type="TEXT",
     derived_columns=False,
     names_by_text=True,
+    misread=words("mod"),  # sqlglot writes it as %, which cuts its operands to integers
 )

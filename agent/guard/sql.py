@@ -61,6 +61,9 @@ def admit(task: SqlTask, catalog: Catalog) -> Plan:
 def parse_one(text: str, dialect: Dialect) -> exp.Expression:
     """Exactly one statement that is a query. Raises Refuse(sql.parse | sql.statements | sql.root | …)."""
     tokens = scan(text, dialect)
+    for word, bracket in pairwise(tokens) if dialect.misread else ():
+        if bracket.token_type is TokenType.L_PAREN and word.text.lower() in dialect.misread:
+            raise refused_function(word.text, dialect)
     renamed = _engine_parameters(text, tokens, dialect)
     if renamed != text:
         text, tokens = renamed, scan(renamed, dialect)

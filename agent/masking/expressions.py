@@ -67,5 +67,6 @@ def _filled(applied: Applied, column: Column, source: exp.Expression, dialect: D
             return exp.convert(applied.literals[str(node.this)])
         return node
 
-    filled: exp.Expression = template.transform(fill)
+    filled = template.transform(fill)
+    assert isinstance(filled, exp.Expression)
     return filled
