@@ -16,6 +16,7 @@ class Order:
     `now` is the Unix time at which the service claimed the job: expiry is judged once. `trust` is trust.json reduced to
     the signer and its recipients. `source` is the JSON of the source's Config with its secrets resolved, None when no
     source of that name is configured. `policy` is the JSON of `agent.masking.policy.Policy`. `token_key` keys `token`.
+    `reveal` adds the text that ran to the disclosure: for the local operator only, since it shows views' definitions.
     """
 
     envelope: bytes
@@ -31,6 +32,7 @@ class Order:
     source: str | None
     limits: Limits
     isolation: str
+    reveal: bool = False
 
     def encode(self) -> bytes:
         """The order as JSON; bytes fields in base64."""

@@ -36,7 +36,7 @@ class Tally:
 class Disclosure:
     """What a result discloses: relations, columns with the rule that was applied, and the policy that said so.
 
-    `columns` maps `schema.relation.column` to the rule's name.
+    `columns` maps `schema.relation.column` to the rule's name. `statement` is the text that ran, for local operators only.
     """
 
     source: str
@@ -45,6 +45,7 @@ class Disclosure:
     policy_version: int
     policy_sha256: str
     notes: tuple[str, ...] = ()
+    statement: str = ""
 
 
 @dataclass(frozen=True, slots=True)

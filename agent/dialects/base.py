@@ -151,6 +151,9 @@ def _type_of(dialect: Dialect, text: str) -> exp.DataType | None:
     if not text:
         return None
     try:
-        return exp.DataType.build(text, dialect=dialect.engine)
+        parsed = exp.DataType.build(text, dialect=dialect.engine)
     except (SqlglotError, ValueError):
         return None
+    for name in parsed.find_all(exp.Identifier):
+        name.set("quoted", True)
+    return parsed

@@ -116,10 +116,10 @@ DUCKDB: Final = Dialect(
         "email": (
             "CASE WHEN CONTAINS(c, '@') THEN '***@' || SPLIT_PART(c, '@', -1) WHEN c IS NULL THEN NULL ELSE '***' END"
         ),
-        "year_date": "CAST(DATE_TRUNC('year', c) AS DATE)",
-        "year_timestamp": "CAST(DATE_TRUNC('year', c) AS {type})",
-        "month_date": "CAST(DATE_TRUNC('month', c) AS DATE)",
-        "month_timestamp": "CAST(DATE_TRUNC('month', c) AS {type})",
+        "year_date": "TRY(CAST(DATE_TRUNC('year', c) AS DATE))",
+        "year_timestamp": "TRY(CAST(DATE_TRUNC('year', c) AS {type}))",
+        "month_date": "TRY(CAST(DATE_TRUNC('month', c) AS DATE))",
+        "month_timestamp": "TRY(CAST(DATE_TRUNC('month', c) AS {type}))",
         "bucket": "TRY_CAST(FLOOR(CAST(c AS DOUBLE) / $width) * $width AS {type})",
         "round": "TRY_CAST(ROUND(CAST(c AS DOUBLE), $digits) AS {type})",
         "round_to": "TRY_CAST(ROUND(CAST(c AS DOUBLE) / $unit) * $unit AS {type})",

@@ -66,7 +66,7 @@ SQLITE: Final = Dialect(
         "bucket": f"({_BANDS} - (c / CAST(:width AS REAL) < {_BANDS})) * :width",
         "round": "ROUND(c, :digits)",
         "round_to": "ROUND(c / CAST(:unit AS REAL)) * :unit",
-        "token": "MERIDYEN_{domain}(c)",
+        "token": "MERIDYEN_{domain}(CAST(c AS BLOB))",  # a text that is not UTF-8 would raise as text
     },
     text_type="TEXT",
     derived_columns=False,

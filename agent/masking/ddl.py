@@ -1,5 +1,8 @@
-"""CREATE statements -> `Catalog`, for checks without a database."""
+"""CREATE statements, or a catalog document -> `Catalog`, for checks without a database."""
 
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -66,3 +69,50 @@ def _starred(query: exp.Query, star: exp.Expression, before: list[Relation]) -> 
                 c.name for relation in before if relation.name.lower() == table.name.lower() for c in relation.columns
             ]
     return names
+
+
+def catalog_from_json(text: str, *, dialect: str, source: str) -> Catalog:
+    """A catalog document: {"relations": [{"schema", "name", "kind", "columns": [{"name", "type"}], "definition"}]}.
+
+    `default_schema` and `databases` are optional. Raises ConfigError.
+    """
+    try:
+        document = _Document.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(str(step) for step in error.errors(include_input=False)[0]["loc"])
+        raise ConfigError("--catalog", f"is not a catalog document (at {where or 'the top'}).") from None
+    relations = tuple(
+        Relation(
+            one.schema_ or DIALECTS[dialect].default_schema,
+            one.name,
+            tuple(Column(column.name, column.type) for column in one.columns),
+            one.kind,
+            one.definition,
+        )
+        for one in document.relations
+    )
+    default = document.default_schema or DIALECTS[dialect].default_schema
+    return Catalog(source, dialect, default, relations, document.databases)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class _ColumnDocument(_Model):
+    name: str
+    type: str = ""
+
+
+class _RelationDocument(_Model):
+    schema_: str = Field(default="", alias="schema")
+    name: str
+    kind: Literal["table", "view"] = "table"
+    columns: tuple[_ColumnDocument, ...]
+    definition: str | None = None
+
+
+class _Document(_Model):
+    default_schema: str = ""
+    databases: tuple[str, ...] = ()
+    relations: tuple[_RelationDocument, ...]

@@ -8,11 +8,11 @@ from agent.core.catalog import Column
 from agent.dialects import Dialect
 from agent.masking.rules import Applied, Kind, Rule
 
-_TEXT = exp.DataType.TEXT_TYPES
+_TEXT = exp.DataType.TEXT_TYPES | {exp.DataType.Type.ENUM}
 _INTEGER = exp.DataType.INTEGER_TYPES
 _NUMBER = exp.DataType.REAL_TYPES
 _DATE = {exp.DataType.Type.DATE, exp.DataType.Type.DATE32}
-_TIMESTAMP = exp.DataType.TEMPORAL_TYPES - _DATE
+_TIMESTAMP = exp.DataType.TEMPORAL_TYPES - _DATE - {exp.DataType.Type.TIME, exp.DataType.Type.TIMETZ}
 
 
 @lru_cache(maxsize=4096)
@@ -49,7 +49,9 @@ def masked(column: Column, rule: Rule, dialect: Dialect) -> exp.Expression:
 
 def _null(column: Column, dialect: Dialect) -> exp.Expression:
     parsed = dialect.type_of(column.type)
-    if parsed is None:
+    if parsed is not None and parsed.is_type(exp.DataType.Type.ENUM):
+        return dialect.mask("null", type=dialect.text_type)
+    if parsed is None or any(part.this.name not in dialect.casts for part in parsed.find_all(exp.DataType)):
         return dialect.mask("untyped_null")
     return dialect.mask("null", type=parsed.sql(dialect=dialect.engine))
 
@@ -58,7 +60,8 @@ def _filled(applied: Applied, column: Column, source: exp.Expression, dialect: D
     parsed = dialect.type_of(column.type)
     type_text = parsed.sql(dialect=dialect.engine) if parsed is not None else dialect.text_type
     template = dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")
-    read = exp.cast(source, dialect.text_type, dialect=dialect.engine) if applied.as_text else source
+    as_text = applied.as_text or (parsed is not None and parsed.is_type(exp.DataType.Type.ENUM))
+    read = exp.cast(source, dialect.text_type, dialect=dialect.engine) if as_text else source
 
     def fill(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column) and node.name == "c" and not node.table:

@@ -1,6 +1,7 @@
 """`Plan` -> `MaskedPlan`: masks at the source, then proves that the text which runs is the one that was built."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlglot import exp
@@ -30,12 +31,17 @@ def prepare(
     token_key: bytes | None,
     tenant: str,
     policy_sha256: str = "",
+    reveal: bool = False,
 ) -> MaskedPlan:
-    """The whole pure part of a SQL job: guard, parameters, masks. Raises Refuse, or Fault for a missing token key."""
+    """The whole pure part of a SQL job: guard, parameters, masks. Raises Refuse, or Fault for a missing token key.
+
+    `reveal` puts the text that runs into the disclosure; it shows what views are made of.
+    """
     shown = visible(catalog, policy)
     plan = admit(task, shown)
     check_bound(plan)
-    return rewrite(plan, catalog, policy, roles=roles, token_key=token_key, tenant=tenant, policy_sha256=policy_sha256)
+    made = rewrite(plan, catalog, policy, roles=roles, token_key=token_key, tenant=tenant, policy_sha256=policy_sha256)
+    return replace(made, disclosure=replace(made.disclosure, statement=made.sql)) if reveal else made
 
 
 def check_bound(plan: Plan) -> None:

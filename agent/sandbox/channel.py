@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 _MESSAGE_BYTES = 65_536
 _MAX_DESCRIPTORS = 16
@@ -36,18 +37,16 @@ def receive(channel: socket.socket, descriptors: int = 0) -> tuple[dict[str, obj
     space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array.array("i").itemsize)
     data, ancillary, flags, _ = channel.recvmsg(_MESSAGE_BYTES, space, socket.MSG_CMSG_CLOEXEC)
     received = _descriptors(ancillary)
-    try:
-        if not data and not received:
-            return None
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(received) != descriptors:
-            raise ChannelError("a message was cut short, or came with other descriptors than expected")
+    if not data and not received:
+        return None
+    message = None
+    with suppress(ValueError):
         message = json.loads(data)
-        if not isinstance(message, dict):
-            raise ChannelError("a message is not an object")
-    except (ChannelError, ValueError):
+    whole = not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and len(received) == descriptors
+    if not whole or not isinstance(message, dict):
         for fd in received:
             os.close(fd)
-        raise ChannelError("not a message") from None
+        raise ChannelError("not a whole JSON object, or not with the expected number of descriptors")
     return message, received
 
 

@@ -64,9 +64,9 @@ class Supervisor:
     def fork(self, body: Callable[[], None], bounds: Bounds, on_end: Callable[[End], None]) -> Child | None:
         """Run `body` in a new process. `on_end` is called once, when the process and all its descendants are gone.
 
-        None, after `on_end`, when no process could be made. `body` gets the default signal handlers; a return from it is
-        exit status 0, an exception 70. Raises RuntimeError when this process has more than one thread: a fork would
-        copy locks that nobody can release.
+        None, after `on_end`, when no process could be made. `body` gets the default signal handlers; its return is exit
+        status 0, an exception 70. Raises RuntimeError when this process has more than one thread: a fork would copy
+        locks that nobody can release.
         """
         if len(names := process.threads()) != 1:
             raise RuntimeError(f"the server has threads: {', '.join(names)}")
@@ -102,11 +102,12 @@ class Supervisor:
 
     def close(self) -> None:
         """Kill and reap all children and their descendants, without calling any `on_end`."""
+        give_up = time.monotonic() + _DEATH_SECONDS
         for child in self._children.values():
-            child.on_end = lambda _: None
+            child.on_end = _ignore
             self._kill(child, "cancelled")
         for child in tuple(self._children.values()):
-            select.select([child.pidfd], [], [], _DEATH_SECONDS)
+            _await_death(child.pidfd, give_up)
             self._reap(child)
         self._sweep()
 
@@ -180,11 +181,21 @@ def _kill_group(leader: int) -> None:
             os.killpg(leader, signal.SIGKILL)
 
 
+def _ignore(_: End) -> None:
+    """The end of a child that nobody waits for."""
+
+
+def _await_death(pidfd: int, give_up: float) -> None:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll(max(0.0, give_up - time.monotonic()) * 1000)
+
+
 def _wait(pid: int, give_up: float) -> None:
     with suppress(ChildProcessError, ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
-            select.select([pidfd], [], [], max(0.0, give_up - time.monotonic()))
+            _await_death(pidfd, give_up)
         finally:
             os.close(pidfd)
         os.waitpid(pid, os.WNOHANG)

@@ -174,7 +174,7 @@ def syscall(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | N
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Set a property of this process: an option of prctl(2) and up to four numbers. Raises OSError."""
+    """Set a property of this process by an option and up to four numbers. Raises OSError."""
     padded = (*arguments, 0, 0, 0, 0)[:4]
     result: int = _libc.prctl(ctypes.c_int(option), *(ctypes.c_ulong(value) for value in padded))
     if result < 0:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import anyio
+
 from agent.core.ports import Clock
 
 JUMP_SECONDS = 60.0
@@ -42,6 +44,13 @@ class ClockWatch:
         self._on_jump = on_jump
         self._offset = clock.now() - clock.monotonic()
         self._jumped_at: float | None = None
+
+    async def run(self, *, on_calm: Callable[[], None], every_seconds: float = 5.0) -> None:
+        """Look again and again until cancelled; `on_calm` is called whenever the clock may be believed."""
+        while True:
+            if self.trusted():
+                on_calm()
+            await anyio.sleep(every_seconds)
 
     def look(self) -> Jump | None:
         """The jump since the last look, if any."""

@@ -1,5 +1,6 @@
 """What the service does on a clock. One table, one scheduler; a duty that fails is a finding, never the end."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from agent.service import health
 from agent.service.board import Board
+
+# It tells of every run at INFO and of every late one at WARNING; what an operator needs is in the findings.
+logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Duties:
     def __init__(self, duties: Sequence[Duty], board: Board) -> None:
         """Args: all duties of this service, and where their failures show."""
         self._board = board
+        self._running = False
         # UTC: a broken /etc/localtime must not keep the service from starting.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -38,6 +43,7 @@ class Duties:
     def start(self) -> None:
         """Begin; the first run of every duty is due at once."""
         self._scheduler.start()
+        self._running = True
         self._board.say("duties", "waiting for the next duty")
 
     def realign(self) -> None:
@@ -47,7 +53,8 @@ class Duties:
 
     def stop(self) -> None:
         """Begin nothing new."""
-        if self._scheduler.running:
+        if self._running:
+            self._running = False
             self._scheduler.shutdown(wait=False)
         self._board.say("duties", "stopped")
 

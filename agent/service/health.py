@@ -6,6 +6,12 @@ A sentence never holds a data value, a statement or a secret: only folders, coun
 from dataclasses import dataclass
 from pathlib import Path
 
+CRASHES_IN_A_ROW = 3
+"""From so many jobs that died one after the other on, jobs are taken slowly."""
+
+
+NO_LANDLOCK = "the kernel offers no Landlock"
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -75,9 +81,9 @@ def transport_failing(problem: str) -> Health:
     )
 
 
-def transport_note(problem: str) -> Health:
-    """What the transport itself reports."""
-    return Health(problem, "")
+def as_said(sentence: str) -> Health:
+    """What a port reports in a sentence of its own, with its fix in it."""
+    return Health(sentence, "")
 
 
 def undelivered(count: int, problem: str) -> Health:
@@ -124,10 +130,18 @@ def worker_server_down(problem: str) -> Health:
     )
 
 
-def isolation_missing(why: str) -> Health:
+def source_unresolved(problem: str) -> Health:
+    """A secret of a source or of the policy could not be read when a job needed it."""
+    return Health(
+        f"A job could not be run because a secret cannot be read ({problem}).",
+        "run `agent config check --connect`; the secret is read again for the next job.",
+    )
+
+
+def isolation_missing() -> Health:
     """Workers refuse to run without Landlock."""
     return Health(
-        f"Jobs cannot be isolated on this machine ({why}), so every job fails with worker.isolation.",
+        f"Jobs cannot be isolated on this machine ({NO_LANDLOCK}), so every job fails with worker.isolation.",
         "run on a kernel with Landlock (Linux 5.13 or newer), and allow its calls in the container's seccomp profile.",
     )
 

@@ -41,6 +41,7 @@ def hold(folder: Path) -> Iterator[None]:
         _lock(descriptor, folder)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child on its way to exec may still share the descriptor
         os.close(descriptor)
 
 

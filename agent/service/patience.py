@@ -11,8 +11,6 @@ from agent.service.health import Health
 
 T = TypeVar("T")
 
-RETRY_SECONDS = 1.0
-
 
 class GivenUpError(Exception):
     """The service ends before the write held. The job stays where it is durable; the next start decides it."""
@@ -21,7 +19,7 @@ class GivenUpError(Exception):
 class Patience:
     """Repeats attempts and keeps a finding up for as long as they fail."""
 
-    def __init__(self, board: Board, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, board: Board, *, retry_seconds: float) -> None:
         """Args: `retry_seconds` between attempts; they are local writes, so there is nothing to back off from."""
         self._board = board
         self._retry_seconds = retry_seconds

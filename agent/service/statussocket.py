@@ -1,4 +1,4 @@
-"""Status by datagram: the caller passes a pipe, the kernel says who it is, the answer goes down the pipe. Nobody listens.
+"""Status by datagram: the caller passes a pipe, the kernel says who calls, the answer goes down the pipe; no listen().
 
 The far end of the pipe may be anybody's: it is made non-blocking and what does not fit at once is not written.
 """

@@ -1,17 +1,16 @@
 """MERIDYEN_* variables -> a tree of overrides for sandbox.yaml; variables that fit nothing are named."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path as FilePath
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from typing_extensions import override
 
 from agent.settings.findings import Finding, Path, dotted, printable
+from agent.settings.shape import Kinds, down, fields, is_block, is_list, is_map
 from agent.settings.suggest import meant
 from agent.settings.yamltree import Value
 
@@ -19,9 +18,6 @@ PREFIX = "MERIDYEN_"
 DELIMITER = "__"
 PROTECTED = ("policy", "trust", "audit", "mode", "python.min_tier")
 """What a file that sets them has the last word on: the security officer's keys."""
-
-_LISTS = (list, tuple, set, frozenset, Sequence)
-_MAPS = (dict, Mapping)
 
 
 class Environment(PydanticBaseSettingsSource):
@@ -54,37 +50,44 @@ class Environment(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         tree: dict[str, Any] = {}
         for name in sorted(self._environ):
-            if not name.upper().startswith(PREFIX) or name in self._mentioned or not self._environ[name]:
+            if not name.upper().startswith(PREFIX) or not self._environ[name]:
                 continue
             found = self._placed(name)
             if found is not None and self._allowed(name, found[0]):
                 path, value = found[0], self._value(name, *found)
                 self.origins[path] = name
-                _insert(tree, path, value)
+                insert(tree, path, value)
         return tree
 
-    def _placed(self, name: str) -> tuple[Path, Any] | None:
-        """The path that a variable sets and the type there, or a finding."""
+    def _placed(self, name: str) -> tuple[Path, Kinds] | None:
+        """The path that a variable sets and the types there, or a finding."""
+        kinds: Kinds = [self.settings_cls]
+        path: Path = ()
         segments = name[len(PREFIX) :].lower().split(DELIMITER)
-        types, path, written = [self.settings_cls], (), self._file
         for segment in segments:
-            step = next(_steps(types, segment, written), None)
-            if step is None:
-                self._unknown(name, path, segment, types)
+            key = _key(kinds, segment, _get(self._file, path))
+            below = down(kinds, key) if key else []
+            if not below:
+                self._unknown(name, path, segments[len(path) :], kinds)
                 return None
-            key, types = step
-            path, written = (*path, key), written.get(key) if isinstance(written, Mapping) else None
-        if any(_is_block(kind) for kind in types):
-            inner = sorted(key for kind in types for key in _fields(kind)) or ["NAME"]
-            fix = f"Set single keys, for example {name}{DELIMITER}{inner[0].upper()}."
+            path, kinds = (*path, key), below
+        if any(is_block(kind) for kind in kinds):
+            inner = [key for kind in kinds for key in fields(kind)] or ["NAME"]
+            fix = f"Set single keys, for example {printable(name)}{DELIMITER}{inner[0].upper()}."
             self._find(name, dotted(path), "this names a whole block.", fix)
             return None
-        return path, types[0]
+        return path, kinds
 
-    def _unknown(self, name: str, path: Path, segment: str, types: list[Any]) -> None:
-        guess = meant(segment, [key for kind in types for key in _fields(kind)])
-        known = PREFIX + DELIMITER.join(str(part).upper() for part in (*path, guess)) if guess else ""
-        fix = f"Did you mean {known}?" if known else "Unset it, or give it a name without the prefix MERIDYEN_."
+    def _unknown(self, name: str, path: Path, rest: list[str], kinds: Kinds) -> None:
+        if name in self._mentioned:
+            return
+        guess = meant(rest[0], [key for kind in kinds for key in fields(kind)])
+        known = PREFIX + DELIMITER.join(str(part) for part in (*path, guess, *rest[1:])).upper()
+        fix = (
+            f"Did you mean {printable(known)}?"
+            if guess
+            else "Unset it, or give it a name without the prefix MERIDYEN_."
+        )
         self._find(name, "", "no setting has this name.", fix)
 
     def _allowed(self, name: str, path: Path) -> bool:
@@ -107,10 +110,10 @@ class Environment(PydanticBaseSettingsSource):
             return str(written).lower() == variable.lower()
         return str(written) == variable or (isinstance(written, str) and self._base / written == self._base / variable)
 
-    def _value(self, name: str, path: Path, kind: Any) -> object:
+    def _value(self, name: str, path: Path, kinds: Kinds) -> object:
         """The text, or for a list its JSON: other types are read by the model."""
         text = self._environ[name]
-        if not any(_is_list(inner) for inner in _alternatives(kind)) or not text.lstrip().startswith("["):
+        if not any(is_list(kind) for kind in kinds) or not text.lstrip().startswith("["):
             return text
         try:
             value: object = json.loads(text)
@@ -125,39 +128,13 @@ class Environment(PydanticBaseSettingsSource):
         self.findings.append(Finding(key=key, problem=problem, fix=fix, where=printable(name)))
 
 
-def _steps(types: list[Any], segment: str, written: object) -> Iterator[tuple[str, list[Any]]]:
-    """Every way to go one segment down: the key, and the types that may stand there."""
-    fields = [field.annotation for kind in types if (field := _fields(kind).get(segment)) is not None]
-    if fields:
-        yield segment, [inner for kind in fields for inner in _alternatives(kind)]
-    for kind in types:
-        if get_origin(kind) in _MAPS:
-            keys = [key for key in written if isinstance(written, Mapping)] if isinstance(written, Mapping) else []
-            same = [key for key in keys if key.lower() == segment] or [
-                key for key in keys if key.lower().replace("-", "_") == segment
-            ]
-            yield (same[0] if same else segment), _alternatives(get_args(kind)[1])
-
-
-def _alternatives(kind: Any) -> list[Any]:
-    """`Annotated[A | B, …]` -> `[A, B]`."""
-    if get_origin(kind) is Annotated:
-        return _alternatives(get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        return [inner for part in get_args(kind) for inner in _alternatives(part)]
-    return [kind]
-
-
-def _fields(kind: Any) -> dict[str, FieldInfo]:
-    return kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
-
-
-def _is_block(kind: Any) -> bool:
-    return bool(_fields(kind)) or get_origin(kind) in _MAPS
-
-
-def _is_list(kind: Any) -> bool:
-    return (get_origin(kind) or kind) in _LISTS
+def _key(kinds: Kinds, segment: str, written: object) -> str:
+    """A segment as the file spells it, when it is a name of the user's."""
+    if isinstance(written, Mapping) and any(is_map(kind) for kind in kinds):
+        for key in written:
+            if key.lower() == segment or key.lower().replace("-", "_") == segment:
+                return str(key)
+    return segment
 
 
 def _get(tree: Any, path: Path) -> Any:
@@ -166,10 +143,12 @@ def _get(tree: Any, path: Path) -> Any:
     return tree
 
 
-def _insert(tree: dict[str, Any], path: Path, value: object) -> None:
-    for part in path[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[path[-1]] = value
+def insert(tree: dict[str, Any], path: Path, value: object) -> None:
+    """Put a value into a tree of maps, making the blocks on the way."""
+    *blocks, last = map(str, path)
+    for block in blocks:
+        tree = tree.setdefault(block, {})
+    tree[last] = value
 
 
 def overlaid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from agent.core.errors import ConfigError
+from agent.settings.files import opened
 
 Scheme = Literal["env", "file", "cred", "exec", "literal"]
 
@@ -28,7 +29,6 @@ _BUILT = ("env", "file", "cred", "exec")
 _LATER = ("vault", "awssm", "gcpsm", "azurekv")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CRED_NAME = re.compile(r"[A-Za-z0-9_@:-][A-Za-z0-9_.@:-]{0,254}")
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Secrets:
     environ: Mapping[str, str] = field(repr=False)
 
     def resolve(self, text: str, key: str) -> bytes:
-        """The secret behind a value, without its final line break. Raises ConfigError that names `key`, never a value."""
+        """The secret behind a value, without a final line break. Raises ConfigError with `key`, never with a value."""
         ref = reference(text, key)
         data = self._raw(ref, key) if ref.scheme == "literal" else _trimmed(self._raw(ref, key))
         if not data:
@@ -163,30 +163,22 @@ def _private(mode: int, key: str) -> None:
 
 
 def _contents(path: Path, key: str) -> bytes:
-    problem: tuple[str, str]
     try:
-        descriptor = os.open(path, _OPEN)
+        with opened(path) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(LIMIT_BYTES + 1)
     except FileNotFoundError:
         problem = "the secret's file does not exist.", "Create it, or correct the path."
     except PermissionError:
         problem = "this account cannot read the secret's file.", "Let the agent's account or group read it."
     except (OSError, ValueError):
-        problem = "the secret's file cannot be opened.", "Check the path."
+        problem = "the secret's path is not a regular file.", "Name a plain file."
     else:
-        with os.fdopen(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise ConfigError(key, "the secret's path is not a regular file.", "Name a plain file.")
-            _private(mode, key)
-            return _capped(file, key)
+        _private(mode, key)
+        if len(data) <= LIMIT_BYTES:
+            return data
+        problem = "the secret is larger than 64 KiB.", "Point to the secret alone."
     raise ConfigError(key, *problem)
-
-
-def _capped(file: IO[bytes], key: str) -> bytes:
-    data = file.read(LIMIT_BYTES + 1)
-    if len(data) > LIMIT_BYTES:
-        raise ConfigError(key, "the secret is larger than 64 KiB.", "Point to the secret alone.")
-    return data
 
 
 def _output(words: list[str], key: str) -> bytes:

@@ -5,9 +5,7 @@ Refused: duplicate keys, anchors, aliases, merge keys, tags, several documents, 
 """
 
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -15,7 +13,8 @@ from typing import NoReturn
 
 import yaml
 
-from agent.settings.findings import Finding, Path, SettingsError, dotted
+from agent.settings.files import NotRegularError, opened
+from agent.settings.findings import Finding, Path, SettingsError, dotted, printable
 
 LIMIT_BYTES = 1_048_576
 MAX_DEPTH = 32
@@ -50,7 +49,7 @@ class Document:
 
 def read(path: FilePath) -> Document:
     """Read and parse a regular file. Raises SettingsError."""
-    return parse(_bytes(path), str(path))
+    return parse(content(path), str(path))
 
 
 def parse(data: bytes, name: str) -> Document:
@@ -80,24 +79,24 @@ def _refuse(name: str, problem: str, fix: str, *, line: int | None = None) -> No
     raise SettingsError([Finding(key="", problem=problem, fix=fix, where=name, line=line)])
 
 
-def _bytes(path: FilePath) -> bytes:
+def content(path: FilePath) -> bytes:
+    """The bytes of a regular file of at most 1 MiB. Raises SettingsError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with opened(path) as file:
+            data = file.read(LIMIT_BYTES + 1)
     except FileNotFoundError:
         reason, fix = "the file does not exist.", "Check the path, or make one with `agent init DIR`."
     except PermissionError:
         reason, fix = "the file cannot be read by this account.", "Give the agent's account read permission."
+    except NotRegularError:
+        reason, fix = "this is not a regular file.", "Name a plain file."
     except (OSError, ValueError) as error:
         reason, fix = f"the file cannot be opened ({type(error).__name__}).", "Check the path."
     else:
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                _refuse(str(path), "this is not a regular file.", "Name a plain file.")
-            data = file.read(LIMIT_BYTES + 1)
-        if len(data) > LIMIT_BYTES:
-            _refuse(str(path), "the file is larger than 1 MiB.", "Remove what does not belong into it.")
-        return data
-    _refuse(str(path), reason, fix)
+        if len(data) <= LIMIT_BYTES:
+            return data
+        reason, fix = "the file is larger than 1 MiB.", "Remove what does not belong into it."
+    _refuse(printable(str(path)), reason, fix)
 
 
 def _text(data: bytes, name: str) -> str:

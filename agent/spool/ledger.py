@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn, cast
+from typing import Literal, NoReturn
 
 from agent.core.durable import PRIVATE_FILE, make_folder, sync_folder
 from agent.core.errors import Refuse, SpoolError
@@ -21,6 +21,7 @@ KEEP_SECONDS = 7 * 86400
 
 _VERSION = 1
 _BUSY_SECONDS = 5.0
+_HOUR = 3600
 _SCHEMA = """
 CREATE TABLE jobs (
   job_id TEXT PRIMARY KEY,
@@ -35,8 +36,8 @@ CREATE TABLE jobs (
   changed REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_changed ON jobs (changed);
-CREATE TABLE rejections (time REAL NOT NULL, code TEXT NOT NULL) STRICT;
-CREATE INDEX rejections_time ON rejections (time);
+CREATE TABLE rejections (hour INTEGER NOT NULL, code TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, code))
+  STRICT, WITHOUT ROWID;
 CREATE TABLE horizon (only INTEGER PRIMARY KEY CHECK (only = 1), expires REAL NOT NULL) STRICT;
 INSERT INTO horizon VALUES (1, 0);
 """
@@ -92,7 +93,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file. Idempotent."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def claim(
         self,
@@ -151,8 +153,11 @@ class Ledger:
         )
 
     def rejected(self, code: str, now: float) -> None:
-        """Count an envelope that was not accepted."""
-        self._change("INSERT INTO rejections VALUES (?, ?)", (now, code))
+        """Count an envelope that was not accepted, by the hour: a flood of them stays a few rows."""
+        self._change(
+            "INSERT INTO rejections VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            (int(now // _HOUR), code),
+        )
 
     def entry(self, job_id: str) -> Entry | None:
         """Where a job stands; None when it was never claimed."""
@@ -178,7 +183,7 @@ class Ledger:
         return tuple(Entry(*row) for row in rows)
 
     def counts(self, since: float) -> Counts:
-        """How jobs ended after `since` (Unix seconds)."""
+        """How jobs ended after `since` (Unix seconds); rejections are counted from the full hour."""
         with self._locked() as connection:
             ended = dict(
                 connection.execute(
@@ -188,7 +193,8 @@ class Ledger:
             )
             lost = connection.execute("SELECT count(*) FROM jobs WHERE state = 'failed' AND changed > ?", (since,))
             undelivered = int(lost.fetchone()[0])
-            rejections = connection.execute("SELECT count(*) FROM rejections WHERE time > ?", (since,))
+            hour = int(since // _HOUR)
+            rejections = connection.execute("SELECT total(count) FROM rejections WHERE hour >= ?", (hour,))
             rejected = int(rejections.fetchone()[0])
         return Counts(
             completed=ended.get("completed", 0),
@@ -206,7 +212,7 @@ class Ledger:
         limit = now - KEEP_SECONDS
         old = "state IN ('delivered', 'failed') AND expires < ? AND result_until < ? AND changed < ?"
         with self._transaction() as connection:
-            connection.execute("DELETE FROM rejections WHERE time < ?", (limit,))
+            connection.execute("DELETE FROM rejections WHERE hour < ?", (int(limit // _HOUR),))
             latest = connection.execute(f"SELECT max(expires) FROM jobs WHERE {old}", (limit,) * 3).fetchone()[0]  # noqa: S608  constant
             if latest is None:
                 return 0
@@ -257,7 +263,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA trusted_schema = OFF")
     if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError
+        raise _damaged()
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;")
@@ -268,11 +274,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
         )
 
 
+def _damaged() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError()
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
+
+
 def _entry(connection: sqlite3.Connection, job_id: str) -> Entry | None:
     row = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,)).fetchone()  # noqa: S608  constant
-    return (
-        None if row is None else Entry(*cast("tuple[str, str, str, State, int, float, float, None, None, float]", row))
-    )
+    return None if row is None else Entry(*row)
 
 
 def _check_reclaim(entry: Entry, digest: str, ref: str, allowed: int) -> None:
@@ -293,11 +303,9 @@ def _check_horizon(connection: sqlite3.Connection, expires: float) -> None:
 
 
 def _fail(path: Path, error: sqlite3.Error | OSError) -> NoReturn:
-    match error:
-        case sqlite3.OperationalError() | OSError():
-            cause = error.strerror if isinstance(error, OSError) else getattr(error, "sqlite_errorname", "")
-            remedy = "free disk space there and make the folder writable for the agent's account."
-        case _:
-            cause = "damaged or not a ledger"
-            remedy = "move it aside; jobs that were claimed in it could then run again, so let them expire first."
+    cause = error.strerror if isinstance(error, OSError) else getattr(error, "sqlite_errorname", "closed")
+    if cause in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+        remedy = "move it aside; jobs that were claimed in it could then run again, so let them expire first."
+    else:
+        remedy = "free disk space in its folder and make both writable for the agent's account."
     raise SpoolError(f"The ledger {path} cannot be used ({cause}). Fix: {remedy}") from None

@@ -1,5 +1,7 @@
 """Sealed parts and their signed manifest -> disk, until they are delivered."""
 
+import contextlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -49,9 +51,11 @@ class SpoolStore:
         Idempotent: what a first call left half done, a second one finishes. Flush the parts' file first.
         """
         parts, entry = self._path(result_id, _PARTS), self._path(result_id, _ENTRY)
+        sealed = Sealed(job_id, result_id, manifest, parts, result_until)
         with self._translated():
             _finish(self._path(result_id, _OPEN), parts)
-            sealed = Sealed(job_id, result_id, manifest, parts, result_until)
+            # An entry stands for its parts: their name must be on disk before the entry's can be.
+            sync_folder(self._folder)
             replace_file(entry, _encode(sealed))
         return sealed
 
@@ -100,15 +104,11 @@ class SpoolStore:
             sync_folder(self._folder)
         return removed
 
-    def bytes(self) -> int:
-        """Bytes of all files in the folder, open ones too."""
-        with self._translated():
-            return sum(_size(path) for path in self._folder.iterdir())
-
     def oldest(self) -> float | None:
         """When the oldest result that still waits was committed (Unix seconds); None when none waits."""
         with self._translated():
-            return min((path.stat().st_mtime for path, _ in self._entries()), default=None)
+            times = [_changed(path) for path, _ in self._entries()]
+        return min((time for time in times if time is not None), default=None)
 
     def room(self, needed: int) -> bool:
         """Whether `needed` more bytes fit under the cap and on the disk, with headroom for what must always fit."""
@@ -119,19 +119,25 @@ class SpoolStore:
             files = disk.f_files == 0 or disk.f_favail > HEADROOM_FILES
         return files and needed <= free and self.bytes() + needed <= self._max_bytes
 
+    def bytes(self) -> int:
+        """Bytes of all files in the folder, open ones too."""
+        with self._translated():
+            return sum(_size(path) for path in self._folder.iterdir())
+
     def _path(self, result_id: str, suffix: str) -> Path:
         if not is_ulid(result_id):
             raise SpoolError("A result id is not a ULID.")
         return self._folder / f"{result_id}{suffix}"
 
-    def _entries(self) -> Iterator[tuple[Path, Sealed | None]]:
-        names = sorted(path.name for path in self._folder.iterdir())
-        for name in names:
+    def _entries(self) -> list[tuple[Path, Sealed | None]]:
+        found: list[tuple[Path, Sealed | None]] = []
+        for name in sorted(path.name for path in self._folder.iterdir()):
             result_id = name.removesuffix(_ENTRY)
             if name.endswith(_ENTRY) and is_ulid(result_id):
                 path = self._folder / name
-                with _gone_is_fine():
-                    yield path, _decode(path.read_bytes(), result_id, self._path(result_id, _PARTS))
+                with contextlib.suppress(FileNotFoundError):  # another thread dropped it in between
+                    found.append((path, _decode(path.read_bytes(), result_id, self._path(result_id, _PARTS))))
+        return found
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -142,3 +148,60 @@ class SpoolStore:
                 f"The spool folder {self._folder} cannot be used ({error.strerror}). "
                 "Fix: free disk space there and make it writable for the agent's account."
             ) from None
+
+
+def _finish(open_parts: Path, parts: Path) -> None:
+    """Sync the parts and give them their final name, unless an earlier call did."""
+    try:
+        descriptor = os.open(open_parts, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if not parts.exists():
+            raise
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    open_parts.rename(parts)
+
+
+def _encode(sealed: Sealed) -> bytes:
+    members = {
+        "version": _VERSION,
+        "job_id": sealed.job_id,
+        "result_id": sealed.result_id,
+        "result_until": sealed.result_until,
+        "manifest": sealed.manifest.decode("ascii"),
+    }
+    return json.dumps(members).encode() + b"\n"
+
+
+def _decode(data: bytes, result_id: str, parts: Path) -> Sealed | None:
+    try:
+        members = json.loads(data)
+        if members["version"] != _VERSION or members["result_id"] != result_id or not parts.is_file():
+            return None
+        job_id, until = str(members["job_id"]), float(members["result_until"])
+        return Sealed(job_id, result_id, members["manifest"].encode("ascii"), parts, until)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _is_leftover(name: str, names: set[str]) -> bool:
+    if name.endswith(".tmp"):
+        return True
+    return name.endswith(_PARTS) and name.removesuffix(_PARTS) + _ENTRY not in names
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None

@@ -27,3 +27,15 @@ class ContainerError(WireError):
 
 class ResultError(WireError):
     """Sealed parts do not belong to their manifest, or not to this key."""
+
+
+class FormError(WireError):
+    """Not a compact JWS."""
+
+
+class HeaderError(WireError):
+    """A JWS whose header is not exactly the one of the format."""
+
+
+class SignatureError(WireError):
+    """A JWS that this key did not sign."""

@@ -18,6 +18,7 @@ Kid = Annotated[str, Field(pattern=keys.KID_PATTERN, min_length=43, max_length=4
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
 NoneOrSha256 = Annotated[str, Field(pattern="^([0-9a-f]{64})?$", max_length=64)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, min_length=1, max_length=127)]
+Audience = Annotated[str, Field(pattern="^(agent|pool):" + NAME_PATTERN.removeprefix("^"), max_length=133)]
 SourceText = Annotated[str, Field(pattern=SOURCE_PATTERN, min_length=1, max_length=63)]
 CodeText = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z_]+)?$", max_length=64)]
 Line = Annotated[str, Field(pattern=_NO_CONTROLS, max_length=256)]

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from agent.core.errors import Refuse
 from agent.core.job import Format, OnLimit, Requester, SourceName, SqlTask, Task
 from agent.wire import strictjson
 from agent.wire.errors import JsonError
 from agent.wire.fields import (
-    NAME_PATTERN,
     PARAMETER_PATTERN,
+    Audience,
     CodeText,
     Kid,
     Line,
@@ -40,7 +40,17 @@ _MAX_COUNT = 2**53
 ParameterName = Annotated[str, Field(pattern=PARAMETER_PATTERN, max_length=63)]
 ParameterText = Annotated[str, Field(max_length=MAX_PAYLOAD_BYTES)]
 ParameterInt = Annotated[int, Field(ge=-_MAX_INT, lt=_MAX_INT)]
-ParameterModel = ParameterText | ParameterInt | float | bool | None
+
+
+def _not_an_integer(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError("an integer is outside its bounds")  # noqa: TRY004  pydantic reports ValueErrors with their place
+    return value
+
+
+# A float would otherwise take, and round, the integers that ParameterInt refuses.
+ParameterFloat = Annotated[float, BeforeValidator(_not_an_integer)]
+ParameterModel = ParameterText | ParameterInt | ParameterFloat | bool | None
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Ref = Line | Annotated[int, Field(ge=-_MAX_COUNT, le=_MAX_COUNT)] | None
 
@@ -117,7 +127,7 @@ class JobModel(Model):
 
     id: Ulid
     tenant: Name
-    audience: Annotated[str, Field(pattern="^(agent|pool):" + NAME_PATTERN.removeprefix("^"), max_length=133)]
+    audience: Audience
     stream: Annotated[str, Field(pattern="^[A-Za-z0-9_.:-]*$", max_length=64)] = ""
     seq: Count | None = None
     issued: UnixTime
@@ -202,7 +212,10 @@ class ColumnModel(Model):
 
 
 class DisclosureModel(Model):
-    """What the result discloses: `columns` maps `schema.relation.column` to the rule that was applied."""
+    """What the result discloses: `columns` maps `schema.relation.column` to the rule that was applied.
+
+    `statement` is the text that ran; only the local operator is told.
+    """
 
     source: Annotated[str, Field(max_length=256)]
     relations: Annotated[tuple[str, ...], Field(max_length=65_536, strict=False)]
@@ -210,6 +223,7 @@ class DisclosureModel(Model):
     policy_version: Count
     policy_sha256: NoneOrSha256
     notes: Annotated[tuple[str, ...], Field(max_length=65_536, strict=False)] = ()
+    statement: str = ""
 
 
 class PolicyModel(Model):
@@ -247,8 +261,8 @@ class AuditHeadModel(Model):
     hash: Sha256
 
 
-class ManifestModel(Model):
-    """What the agent signs about a result: everything but the content."""
+class ParcelModel(Model):
+    """A sealed result as the worker hands it over: all that the service sees of it."""
 
     job_id: Ulid
     job_digest: Sha256
@@ -262,7 +276,6 @@ class ManifestModel(Model):
     policy_sha256: NoneOrSha256
     isolation: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9+._-]*$", max_length=64)]
     disclosure_sha256: NoneOrSha256
-    audit_head: AuditHeadModel
     recipient: Kid
     sealed_key: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$", min_length=107, max_length=107)]
 
@@ -274,6 +287,12 @@ class ManifestModel(Model):
         if len(plain) > 1 and set(plain) != {PART_BYTES}:
             raise ValueError("the parts of a result of several parts must be full")
         return self
+
+
+class ManifestModel(ParcelModel):
+    """What the agent signs about a result: the parcel, and where the audit chain stood."""
+
+    audit_head: AuditHeadModel
 
 
 def jsonschemas() -> dict[str, dict[str, object]]:

@@ -12,11 +12,12 @@ MAX_DEPTH = 32
 
 def loads(data: bytes | str, limit: int) -> object:
     """Parse at most `limit` bytes of UTF-8 JSON. Raises SizeError, EncodingError or JsonError, without the content."""
-    if len(data) > limit:
-        raise SizeError(f"larger than {limit} bytes")
     try:
-        text = data.decode("utf-8") if isinstance(data, bytes) else data
-    except UnicodeDecodeError:
+        raw = data.encode() if isinstance(data, str) else data
+        if len(raw) > limit:
+            raise SizeError(f"larger than {limit} bytes")
+        text = raw.decode()
+    except UnicodeError:
         raise EncodingError("not valid UTF-8") from None
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import (
     BeforeValidator,
@@ -97,7 +97,7 @@ class Recipient(Model):
 class TrustStore(Model):
     """The whole of trust.json. Every key stands under its own thumbprint, every named recipient is listed."""
 
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1
     submitters: Annotated[dict[Kid, Submitter], Field(max_length=_MAX_ENTRIES)] = Field(default_factory=dict)
     recipients: Annotated[dict[Kid, Recipient], Field(max_length=_MAX_ENTRIES)] = Field(default_factory=dict)
 

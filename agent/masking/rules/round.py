@@ -17,10 +17,6 @@ class Round(RuleModel):
         """Numbers only."""
         if kind not in {"integer", "number"}:
             return REDACT
-        return Applied(
-            "round",
-            {
-                "scale": 10.0**self.value if self.value > 0 else 10**-self.value,
-                "direction": 1 if self.value > 0 else -1,
-            },
-        )
+        if self.value > 0:
+            return Applied("round", {"digits": self.value})
+        return Applied("round_to", {"unit": 10**-self.value})

@@ -62,7 +62,7 @@ def test_replace_takes_down_what_is_over() -> None:
 
 
 def samples() -> list[Health]:
-    given = {"int": 3, "float": 90.0, "str": "folder /x is read-only", "Path": Path("/var/lib/agent")}
+    given = {"int": 3, "float": 90.0, "str": "Folder /x is read-only", "Path": Path("/var/lib/agent")}
     made = []
     for _, maker in inspect.getmembers(health, inspect.isfunction):
         if maker.__module__ != health.__name__ or maker.__name__.startswith("_"):
@@ -75,7 +75,7 @@ def samples() -> list[Health]:
 @pytest.mark.parametrize("finding", samples(), ids=lambda finding: finding.sentence[:40])
 def test_every_sentence_ends_and_every_fix_says_what_to_do(finding: Health) -> None:
     assert (
-        finding.sentence[0].isupper() or finding.sentence[0].isdigit() or finding.sentence == "folder /x is read-only"
+        finding.sentence[0].isupper() or finding.sentence[0].isdigit() or finding.sentence == "Folder /x is read-only"
     )
     if finding.fix:
         assert finding.sentence.endswith(".")

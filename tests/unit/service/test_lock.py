@@ -11,12 +11,12 @@ from agent.core.errors import ConfigError
 from agent.service.lock import LOCK_FILE, StateBusyError, hold
 
 HOLDER = """
-import sys
+import sys, time
 from pathlib import Path
 from agent.service.lock import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
-    sys.stdin.read()
+    time.sleep(60)
 """
 
 
@@ -41,12 +41,22 @@ def test_lock_is_free_again_after_use(tmp_path: Path) -> None:
             pass
 
 
-def test_lock_is_not_inherited_by_children(tmp_path: Path) -> None:
-    with hold(tmp_path):
-        child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False)
-    with hold(tmp_path):
-        pass
-    child.communicate()
+def test_a_child_that_survives_does_not_keep_the_lock(tmp_path: Path) -> None:
+    spawn = "    import subprocess; subprocess.Popen(['/bin/cat'], close_fds=False)\n"
+    script = HOLDER.replace("    print(", spawn + "    print(")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
+        holder.wait()
+        holder.stdin.write("alive\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "alive\n", "the child is gone: the test proves nothing"
+        with hold(tmp_path):
+            pass
 
 
 def test_a_symlink_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
@@ -59,5 +69,5 @@ def test_a_symlink_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> N
 
 
 def test_missing_folder_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="state_dir.*Fix: make the folder writable"), hold(tmp_path / "none"):
+    with pytest.raises(ConfigError, match=r"state_dir.*Fix: make the folder writable"), hold(tmp_path / "none"):
         pass

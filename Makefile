@@ -1,0 +1,77 @@
+# Everything that a fresh machine needs is Python >= 3.11 with venv and pip, and make. `make help` lists the targets.
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Test processes: as many as there are processors, at most 8. A test process runs services and workers of its own.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
+# The sources of what is written here, not of what is installed.
+CODE := agent benchmarks tests
+
+.PHONY: help setup demo test test-full test-slow check fix bench clean \
+  check-lint check-format check-types check-imports check-architecture docs
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## make .venv with everything that is needed; other targets do it by themselves
+
+# The environment is made anew only when what it is made from has changed.
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) is missing or older than 3.11. Install Python, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: $(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  "uv==$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)"
+	$(BIN)/uv sync --quiet --frozen --no-progress
+	@touch $@
+
+demo: $(READY) ## one job on real data: signed, checked, masked, sealed, opened; and a hostile one
+	@$(BIN)/agent demo
+
+test: $(READY) ## all tests but the slowest
+	$(PYTEST)
+
+test-full: test ## all tests
+	@$(MAKE) --no-print-directory test-slow
+
+test-slow: $(READY) ## only the tests that `make test` leaves out
+	$(PYTEST) -m full
+
+check: check-lint check-format check-types check-imports check-architecture ## lint, format, types, layers, architecture
+
+check-lint: $(READY)
+	$(BIN)/ruff check $(CODE)
+
+check-format: $(READY)
+	$(BIN)/ruff format --check $(CODE)
+
+check-types: $(READY)
+	$(BIN)/mypy
+
+check-imports: $(READY)
+	$(BIN)/lint-imports
+
+check-architecture: $(READY)
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+fix: $(READY) docs ## format, repair what ruff can repair, write the generated files
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+bench: $(READY) ## measure, print a table, write benchmarks/results.json
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove everything that was made here: environment, caches, builds
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f benchmarks/results.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

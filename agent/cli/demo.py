@@ -1,0 +1,6 @@
+"""`agent demo`."""
+
+
+def demo() -> int:
+    """placeholder"""
+    return 0

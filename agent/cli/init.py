@@ -1,0 +1,131 @@
+"""`agent init DIR`: keys, configuration, policy and folders of an agent that is ready to run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.options import Json
+
+_SANDBOX = """\
+# Configuration of the agent. Every key: docs/configure.md; check with `agent config check`.
+version: 1
+mode: airgapped
+tenant: {tenant}
+agent:
+  name: {name}
+state_dir: ./state
+transport:
+  filedrop: {{path: ./drop}}
+trust: trust.json
+policy: policy.yaml
+sources: {{}}
+# sources:
+#   shop: {{type: duckdb, path: ./data/shop.duckdb}}      # a database file, or a folder of Parquet, CSV or JSON
+#   ledger: {{type: sqlite, path: ./data/ledger.sqlite}}
+"""
+
+_POLICY = """\
+# What may leave, in which form: the security officer's file. Every key: docs/policy.md.
+version: 1
+default: redact          # a column that no rule names: redact | keep | refuse
+keys: {token: "file:token.key"}
+rules: []                # first match wins; globs over source.schema.table.column
+# rules:
+#   - {match: "*.*.*.email", rule: {token: {domain: email}}}
+#   - {match: "*.*.*.phone", rule: last4}
+#   - {match: "shop.*.*.*", rule: keep}
+"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder of the agent.")],
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose jobs this agent runs.")] = "default",
+    name: Annotated[str, typer.Option(help="Name of this agent.")] = "agent-1",
+    as_json: Json = False,
+) -> None:
+    """Write sandbox.yaml, policy.yaml, trust.json and all keys into DIR. Never overwrites."""
+    from agent.cli.render import put_json
+    from agent.core.errors import ConfigError
+
+    folder = folder.absolute()
+    taken = [n for n in ("sandbox.yaml", "policy.yaml", "trust.json", "state", "submitter") if (folder / n).exists()]
+    if taken:
+        raise ConfigError(str(folder), f"holds {', '.join(taken)} already; nothing was written.", "Name a new folder.")
+    made = _make(folder, tenant, name)
+    if as_json:
+        put_json(made)
+    else:
+        _tell(folder, made)
+
+
+def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
+    import secrets
+    import time
+
+    from agent.identity import files, profile, state, trustfile
+    from agent.wire.keys import fingerprint
+    from agent.wire.trust import TrustStore
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files.create(folder / "sandbox.yaml", _SANDBOX.format(tenant=_yaml(tenant), name=_yaml(name)).encode(), 0o640)
+    files.create(folder / "policy.yaml", _POLICY.encode(), 0o640)
+    files.create(folder / "token.key", secrets.token_hex(32).encode() + b"\n", 0o600)
+    (folder / "state").mkdir(mode=0o700)
+    identity = state.ensure(folder / "state")
+    model = profile.ProfileModel(
+        user="first-submitter",
+        tenant=tenant,
+        audience=f"agent:{name}",
+        drop="../drop",
+        agents={identity.result.kid: profile.AgentModel(name=name, key=identity.result.public())},
+    )
+    submitter = profile.create(folder / "submitter", model)
+    now = time.time()
+    store = trustfile.add(
+        trustfile.with_operator(TrustStore(), identity, tenant, now),
+        name="first-submitter",
+        key=submitter.signing().public(),
+        tenants=[tenant],
+        sources=["*"],
+        kinds=["*"],
+        recipients={"first-submitter": submitter.opening().public()},
+        now=now,
+    )
+    trustfile.save(folder / "trust.json", store)
+    _folders(folder / "drop")
+    return {
+        "config": str(folder / "sandbox.yaml"),
+        "result_key": fingerprint(identity.result.kid),
+        "operator_key": fingerprint(identity.operator.kid),
+        "submitter_key": fingerprint(submitter.signing().kid),
+        "submitter": str(folder / "submitter"),
+    }
+
+
+def _folders(drop: Path) -> None:
+    for name in ("inbox/tmp", "inbox/new", "processing", "outbox/tmp", "outbox/new", "archive", "failed"):
+        (drop / name).mkdir(parents=True, exist_ok=True)
+
+
+def _yaml(text: str) -> str:
+    import json
+
+    return json.dumps(text)
+
+
+def _tell(folder: Path, made: dict[str, str]) -> None:
+    from agent.cli.render import put
+
+    put(f"An agent is ready in {folder}.")
+    put(f"  result key    {made['result_key']}   signs every result; submitters pin it")
+    put(f"  operator key  {made['operator_key']}   signs `agent exec` on this host")
+    put(f"  submitter     {made['submitter_key']}   a first submitter, trusted for every source, no role")
+    put("In production the folder `submitter` belongs on the submitter's machine, not here:")
+    put("move it there, and let the security officer narrow its sources with `agent trust add`.")
+    put("")
+    put("Next:  1. name your databases under `sources` in sandbox.yaml, and the columns to keep in policy.yaml")
+    put(f"       2. agent config check --config {folder}/sandbox.yaml")
+    put(f"       3. agent exec QUERY.sql --source NAME --config {folder}/sandbox.yaml")
+    put(f"       4. agent run --config {folder}/sandbox.yaml")

@@ -1,0 +1,150 @@
+"""`agent open`: check, open and print a sealed result, for whoever holds the opening key."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from agent.cli.options import Config, Profile
+
+if TYPE_CHECKING:
+    from agent.wire.keys import OpeningKey, VerifyKey
+    from agent.wire.sealing import Opened
+
+Format = Literal["table", "json", "csv", "parquet", "arrow"]
+
+
+def open_result(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A .mres file.")],
+    *,
+    format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = "table",
+    output: Annotated[Path | None, typer.Option(help="Write here instead of standard output.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="CSV: do not quote cells that a spreadsheet executes.")] = False,
+    profile: Profile = None,
+    key: Annotated[Path | None, typer.Option(help="Opening key, instead of the profile's.")] = None,
+    agent_key: Annotated[list[Path] | None, typer.Option(help="Pinned result key, instead of the profile's.")] = None,
+    config: Config = None,
+) -> int:
+    """Verify the signature against the pinned keys, open, and print. Exit 1 when the job was refused or failed."""
+    from agent.cli.site import profile as find_profile
+    from agent.identity import keystore
+
+    if key is not None and agent_key:
+        opening, pinned = keystore.load_opening(key), {k.kid: k for k in map(keystore.load_verify, agent_key)}
+    else:
+        submitter = find_profile(profile, config)
+        opening = submitter.opening() if key is None else keystore.load_opening(key)
+        pinned = {k.kid: k for k in map(keystore.load_verify, agent_key)} if agent_key else submitter.agents()
+    return show(opened(result, opening, pinned), format_, output=output, raw=raw)
+
+
+def opened(path: Path, key: "OpeningKey", agents: Mapping[str, "VerifyKey"]) -> "Opened":
+    """The opened result. Raises AgentError saying what does not hold."""
+    from agent.core.errors import AgentError, ConfigError
+    from agent.wire.container import read_mres
+    from agent.wire.sealing import open_result as unseal
+    from agent.wire.signing import verify_manifest
+
+    try:
+        with path.open("rb") as stream:
+            manifest, parts = read_mres(stream)
+            return unseal(verify_manifest(manifest, agents), parts, key)
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read ({error.strerror}).", "Name a .mres file.") from None
+    except ValueError as error:
+        raise AgentError(f"{path.name} cannot be opened: {error}") from None
+
+
+def show(found: "Opened", format_: Format, *, output: Path | None = None, raw: bool = False) -> int:
+    """Print an opened result. A refused or failed job prints its code, message and hint, exit 1."""
+    from agent.cli.exits import FAILURE, complain
+    from agent.cli.render import put_json, safe
+
+    outcome = found.outcome
+    if format_ == "json" and output is None:
+        put_json(plain(found))
+        return 0 if outcome.outcome == "completed" else FAILURE
+    if outcome.outcome != "completed":
+        complain(f"agent: {outcome.outcome}: {outcome.code}: {safe(outcome.message)}")
+        if outcome.hint:
+            complain(f"  {safe(outcome.hint)}")
+        return FAILURE
+    table = _table(found)
+    if format_ == "table":
+        _print_table(table, found)
+    else:
+        _write(table, found, format_, output, raw=raw)
+    return 0
+
+
+def plain(found: "Opened") -> dict[str, Any]:
+    """The outcome object of the protocol's last section."""
+    from agent.wire.frames import rows
+
+    outcome = found.outcome
+    if outcome.outcome != "completed":
+        return {"outcome": outcome.outcome, "code": outcome.code, "message": outcome.message, "hint": outcome.hint}
+    columns, cells = rows(_table(found))
+    disclosure = outcome.disclosure.model_dump(mode="json") if outcome.disclosure is not None else None
+    return {
+        "outcome": "completed",
+        "columns": columns,
+        "rows": cells,
+        "truncated": outcome.truncated,
+        "disclosure": disclosure,
+    }
+
+
+def _table(found: "Opened") -> Any:
+    from agent.wire.frames import decode
+
+    ((media_type, data),) = [
+        (media, data) for name, (media, data) in found.members.items() if name.startswith("rows.")
+    ]
+    return decode(media_type, data)
+
+
+def _print_table(table: Any, found: "Opened") -> None:
+    from agent.cli.render import put, put_table, safe
+    from agent.wire.frames import rows
+
+    columns, cells = rows(table)
+    numeric = [any(word in column["type"] for word in ("int", "float", "double", "decimal")) for column in columns]
+    put_table([column["name"] for column in columns], cells, numeric=numeric)
+    outcome = found.outcome
+    put(f"{outcome.rows} rows" + (", cut at a limit" if outcome.truncated else ""))
+    disclosure = outcome.disclosure
+    masked = {name: rule for name, rule in (disclosure.columns if disclosure else {}).items() if rule != "keep"}
+    if masked:
+        put("masked: " + ", ".join(f"{safe(name)} ({rule})" for name, rule in masked.items()))
+
+
+def _write(table: Any, found: "Opened", format_: Format, output: Path | None, *, raw: bool) -> None:
+    import io
+    import sys
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from agent.cli.render import dump, put_csv
+    from agent.wire.frames import rows
+
+    sink: Any = io.BytesIO()
+    if format_ == "arrow":
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    elif format_ == "parquet":
+        pq.write_table(table, sink)
+    elif format_ == "csv":
+        columns, cells = rows(table)
+        text = io.StringIO(newline="")
+        put_csv(text, [column["name"] for column in columns], cells, raw=raw)
+        sink.write(text.getvalue().encode())
+    else:
+        sink.write(dump(plain(found)).encode() + b"\n")
+    if output is None:
+        sys.stdout.buffer.write(sink.getvalue())
+        sys.stdout.buffer.flush()
+    else:
+        output.write_bytes(sink.getvalue())

@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="sandbox.yaml, or its folder. Default: ./sandbox.yaml, ./config/sandbox.yaml, /etc/meridyen/sandbox.yaml.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Profile = Annotated[
+    Path | None,
+    typer.Option("--profile", help="The submitter's folder (profile.json). Default: `submitter` beside sandbox.yaml."),
+]

@@ -1,0 +1,71 @@
+"""All commands as one program."""
+
+
+import click
+import typer
+
+from agent.cli import (
+    audit,
+    config,
+    demo,
+    execute,
+    init,
+    keys,
+    open_,
+    policy,
+    run as run_,
+    sql,
+    status,
+    submit,
+    trust,
+    version,
+)
+from agent.cli.exits import complain, guarded
+
+app = typer.Typer(
+    name="agent",
+    help="Meridyen sandbox agent: runs SQL that an LLM wrote, next to data that must not leave.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.command("init")(init.init)
+app.command("run")(run_.run)
+app.command("status")(status.status)
+app.command("submit")(submit.submit)
+app.command("open")(open_.open_result)
+app.command("exec")(execute.execute)
+app.command("demo")(demo.demo)
+app.command("version")(version.version)
+for name, group in (
+    ("config", config.app),
+    ("keys", keys.app),
+    ("trust", trust.app),
+    ("policy", policy.app),
+    ("sql", sql.app),
+    ("audit", audit.app),
+):
+    app.add_typer(group, name=name)
+
+
+def run() -> None:
+    """Parse the arguments and run one command; see `exits` for the codes."""
+    guarded(_program)
+
+
+def _program() -> int:
+    try:
+        result = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        help_ = f" See `{context.command_path} --help`." if context is not None else ""
+        complain(f"agent: {error.format_message()}{help_}")
+        return error.exit_code
+    return result if isinstance(result, int) else 0
+
+
+__all__ = ["app", "run"]

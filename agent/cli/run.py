@@ -1,0 +1,19 @@
+"""`agent run`: the service."""
+
+from typing import Annotated
+
+import typer
+
+from agent.cli.options import Config
+
+
+def run(
+    *,
+    config: Config = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on standard error.")] = False,
+) -> int:
+    """Serve until SIGTERM or Ctrl-C, then finish what runs and end. SIGHUP reads the configuration anew."""
+    from agent.app import serve
+    from agent.cli.site import settings
+
+    return serve(settings(config), verbose=verbose)

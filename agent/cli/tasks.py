@@ -1,0 +1,91 @@
+"""What a person types as a task -> a task object of the protocol."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from agent.core.errors import ConfigError
+
+MAX_LINE_BYTES = 4 * 1_048_576
+"""A task line that is longer is malformed; twice what the largest payload could need."""
+
+
+def read(task: str, source: str | None, parameters: Sequence[str]) -> dict[str, Any]:
+    """The task in a .sql file, a task JSON file, or on standard input (`-`). Raises ConfigError.
+
+    `--source` and `--param` complete the task; a task JSON that names its own source keeps it unless one is given.
+    """
+    text = _text(task)
+    if task.endswith(".json") or text.lstrip().startswith("{"):
+        found = _object(text, task)
+        found.setdefault("kind", "sql")
+    else:
+        found = {"kind": "sql", "statement": text.strip()}
+    if source is not None:
+        found["source"] = source
+    if "source" not in found:
+        raise ConfigError("--source", "the task names no source.", "Add --source NAME.")
+    if parameters:
+        found["parameters"] = {**found.get("parameters", {}), **dict(parameter(one) for one in parameters)}
+    return found
+
+
+def parameter(written: str) -> tuple[str, object]:
+    """`name=value`: a JSON scalar where the value reads as one (5, 1.5, true, null, "5"), else a text."""
+    name, equals, value = written.partition("=")
+    if not equals or not name.isidentifier():
+        raise ConfigError("--param", "a parameter is written name=value.", "For example --param year=2024.")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, value if isinstance(parsed, (dict, list)) else parsed
+
+
+@contextmanager
+def lines(source: str) -> Iterator[Iterator[bytes]]:
+    """The lines of a file, or of standard input (`-`), as they come. An over-long line is cut, and so malformed."""
+    if source == "-":
+        yield _lines(sys.stdin.buffer)
+        return
+    try:
+        stream = Path(source).open("rb")
+    except OSError as error:
+        raise ConfigError(source, f"cannot be read ({error.strerror}).") from None
+    with stream:
+        yield _lines(stream)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        while not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
+            rest = stream.readline(MAX_LINE_BYTES + 1)  # what belongs to the same line is passed over
+            if not rest or rest.endswith(b"\n"):
+                break
+        if line.strip():
+            yield line
+
+
+def _text(task: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if task == "-" else Path(task).read_bytes()
+    except OSError as error:
+        fix = "Give a .sql file, a task .json, or - for standard input."
+        raise ConfigError(task, f"cannot be read ({error.strerror}).", fix) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(task, "is not UTF-8.", "Save it as UTF-8.") from None
+
+
+def _object(text: str, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise ConfigError(name, "is not JSON.", "Compare it with docs/schema/task.schema.json.") from None
+    if not isinstance(found, dict):
+        raise ConfigError(name, "is not a task object.", "Compare it with docs/schema/task.schema.json.")
+    return found

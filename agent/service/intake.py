@@ -1,0 +1,360 @@
+"""Offers -> verified, claimed, performed, or rejected with a reason. First of all what an earlier run left."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from agent.core.errors import Refuse, TransportError
+from agent.core.job import Job
+from agent.core.ports import Offer, Rejection
+from agent.service import defect, health
+from agent.service.backoff import full_jitter
+from agent.service.board import Board
+from agent.service.gate import Gate
+from agent.service.patience import GivenUpError, Patience
+from agent.service.perform import Claim, Performer
+from agent.service.record import Recorder
+from agent.service.recovery import Fate, fate, may_rerun
+from agent.service.running import Running
+from agent.service.wiring import Options, Ports, Site, Step
+from agent.spool.ledger import Entry
+from agent.wire.signing import job_digest, peek, verify
+from agent.wire.trust import TrustStore
+
+MOST_REJECTIONS = 16
+"""Rejections that are being filed away at once; beyond it nothing new is picked up."""
+
+_HINT_AGAIN = "Wait for its result."
+_SLOWEST_SECONDS = 30.0
+_IDLE_SECONDS = 0.05
+_LOGGER = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Line = Callable[[Offer], Awaitable[None]]
+
+
+class Intake:
+    """The intake loop. Every envelope that it takes ends claimed and performed, rejected, or left to the next start."""
+
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        recorder: Recorder,
+        patience: Patience,
+        board: Board,
+        running: Running,
+        performer: Performer,
+        site: Callable[[], Site],
+        options: Options,
+        gate: Gate,
+        wake: Callable[[], None],
+        step: Step,
+    ) -> None:
+        """Args: `site` gives what jobs run under now; `wake` tells delivery to look."""
+        self._ports = ports
+        self._recorder = recorder
+        self._patience = patience
+        self._board = board
+        self._running = running
+        self._performer = performer
+        self._site = site
+        self._options = options
+        self._gate = gate
+        self._wake = wake
+        self._step = step
+        self._stopping = anyio.Event()
+        self._asking: anyio.CancelScope | None = None
+        self._filing = 0
+        self._unreached = 0
+        self.finished = anyio.Event()
+
+    def stop(self) -> None:
+        """Take nothing more; `finished` is set when all that was taken has ended."""
+        self._stopping.set()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def run(self) -> None:
+        """Decide what an earlier run held, then take what comes, until stopped."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                await self._until_stopped(self._recover, tasks)
+                while not self._stopping.is_set():
+                    await self._until_stopped(self._poll, tasks)
+                self._board.say("intake", "stopped, jobs finish")
+            self._board.say("intake", "stopped")
+        finally:
+            self.finished.set()
+
+    async def _until_stopped(self, turn: Callable[[TaskGroup], Awaitable[float]], tasks: TaskGroup) -> None:
+        """One turn of the loop and the pause it asks for. A defect is a finding, and the loop goes on."""
+        try:
+            pause = await turn(tasks)
+        except GivenUpError:
+            return
+        except Exception as error:  # noqa: BLE001 - see above
+            defect.report(_LOGGER, "intake", error)
+            self._board.find("intake", health.loop_failed("intake", type(error).__name__))
+            pause = self._options.retry_seconds
+        else:
+            self._board.find("intake", None)
+        with anyio.move_on_after(pause):
+            await self._stopping.wait()
+
+    async def _recover(self, tasks: TaskGroup) -> float:
+        """Decide every envelope that an earlier run held, before anything new is picked up."""
+        self._board.say("intake", "deciding what an earlier run left")
+        offers: Sequence[Offer] | None = None
+        while offers is None:
+            pause = self._options.retry_seconds
+            if await self._may_take():
+                try:
+                    offers = await self._ports.transport.recovered()
+                    break
+                except TransportError as error:
+                    self._not_reached(error)
+                    pause = full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
+            if await self._stopped_within(pause):
+                return 0
+        for offer in offers:
+            while not self._running.free():
+                await self._a_slot()
+            if self._stopping.is_set():
+                return 0
+            self._begin(tasks, offer, self._resume)
+        return 0
+
+    async def _poll(self, tasks: TaskGroup) -> float:
+        """Pick up what fits. Seconds to pause before the next turn."""
+        if not await self._may_take():
+            return self._options.retry_seconds
+        free = self._running.free(1 if self._slowly() else None)
+        if not free:
+            self._board.say("intake", f"all slots are taken ({self._running.busy})")
+            await self._a_slot()
+            return 0
+        offers = await self._ask(free)
+        if offers is None:
+            return full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
+        for offer in offers:
+            self._begin(tasks, offer, self._new)
+        self._board.say("intake", f"{self._running.busy} running" if self._running.busy else "waiting for jobs")
+        if offers and self._slowly():
+            return full_jitter(self._board.crashes, cap=_SLOWEST_SECONDS)
+        return 0 if offers else _IDLE_SECONDS
+
+    async def _ask(self, free: int) -> Sequence[Offer] | None:
+        """New envelopes; none once the end has come: what was just taken is the next start's. None: not reached."""
+        try:
+            with anyio.CancelScope() as self._asking:
+                offers = await self._ports.transport.offers(free)
+                self._reached()
+                return () if self._stopping.is_set() else offers
+        except TransportError as error:
+            self._not_reached(error)
+            return None
+        finally:
+            self._asking = None
+        return ()
+
+    async def _may_take(self) -> bool:
+        why = "" if await self._gate.open() else self._gate.why
+        if self._filing >= MOST_REJECTIONS:
+            why = "taking nothing: rejected files cannot be filed away"
+        if why:
+            self._board.say("intake", why)
+        return not why
+
+    def _slowly(self) -> bool:
+        return self._board.crashes >= health.CRASHES_IN_A_ROW
+
+    async def _a_slot(self) -> None:
+        """Wait for a free slot, or the end."""
+        async with anyio.create_task_group() as either:
+
+            async def first(wait: Callable[[], Awaitable[object]]) -> None:
+                await wait()
+                either.cancel_scope.cancel()
+
+            either.start_soon(first, self._running.freed)
+            either.start_soon(first, self._stopping.wait)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with anyio.move_on_after(seconds):
+            await self._stopping.wait()
+        return self._stopping.is_set()
+
+    def _reached(self) -> None:
+        self._unreached = 0
+        self._board.contact.ok_at = self._ports.clock.now()
+        self._board.contact.failing = False
+        self._board.find("carrier", None)
+
+    def _not_reached(self, error: TransportError) -> None:
+        self._unreached += 1
+        contact = self._board.contact
+        contact.error, contact.error_at, contact.failing = str(error), self._ports.clock.now(), True
+        self._board.find("carrier", health.transport_failing(str(error)))
+        self._board.say("intake", "the carrier cannot be reached, trying again")
+
+    def _begin(self, tasks: TaskGroup, offer: Offer, line: Line) -> None:
+        self._running.take()
+        tasks.start_soon(self._handle, offer, line)
+
+    async def _handle(self, offer: Offer, line: Line) -> None:
+        """One envelope to its end. A rejection gives its slot back before it is filed away."""
+        refuse: Refuse | None = None
+        try:
+            with self._running.slot():
+                try:
+                    await line(offer)
+                except Refuse as refused:
+                    refuse = refused
+            if refuse is not None:
+                await self._reject(offer, refuse)
+        except GivenUpError as error:
+            _LOGGER.warning("%s is left to the next start: %s failed until the end", offer.ref, error)
+        except Exception as error:  # noqa: BLE001 - a defect met by one envelope must not end the others
+            defect.report(_LOGGER, f"{offer.ref} is left to the next start", error)
+            self._board.find(f"held.{offer.ref}", health.job_held(type(error).__name__))
+
+    async def _new(self, offer: Offer) -> None:
+        """An envelope that was never claimed here. Raises Refuse."""
+        self._step("offered")
+        trust, site, now = await self._trust(), self._site(), self._ports.clock.now()
+        job = _verified(offer, trust, site, now)
+        self._step("verified")
+        with self._running.only(job.id) as fresh:
+            if not fresh:
+                raise Refuse("envelope.replayed", "The job was handed in before and is running.", _HINT_AGAIN)
+            await self._claim_and_run(job, offer, trust, site)
+
+    async def _claim_and_run(self, job: Job, offer: Offer, trust: TrustStore, site: Site) -> None:
+        entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
+        if entry is not None and entry.state == "sealed":
+            raise Refuse("envelope.replayed", "The job was handed in before and has its result.", _HINT_AGAIN)
+        now = self._ports.clock.now()
+        claim = partial(
+            self._ports.ledger.claim,
+            job.id,
+            job.digest,
+            idempotent=job.idempotent,
+            max_attempts=job.max_attempts,
+            ref=offer.ref,
+            expires=job.expires,
+            result_until=job.result_until,
+            now=now,
+        )
+        attempt = await self._ledger(claim)
+        self._step("claimed")
+        await self._perform(self._claimed(job, offer, attempt=attempt, now=now, trust=trust, site=site))
+
+    def _claimed(self, job: Job, offer: Offer, *, attempt: int, now: float, trust: TrustStore, site: Site) -> Claim:
+        return Claim(
+            job=job,
+            envelope=offer.envelope,
+            ref=offer.ref,
+            attempt=attempt,
+            now=now,
+            trust=trust.reduced(job.kid),
+            site=site,
+            isolation=self._gate.isolation,
+        )
+
+    async def _perform(self, claim: Claim) -> None:
+        """Run the claim; a defect in doing so becomes a stated failure, unless a result is there already."""
+        try:
+            await self._performer.run(claim)
+        except GivenUpError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            defect.report(_LOGGER, f"job {claim.job.id}", error)
+            if await to_thread.run_sync(self._ports.spool.find, claim.job.id) is None:
+                await self._performer.fail(claim, "internal.error")
+
+    async def _resume(self, offer: Offer) -> None:
+        """An envelope that an earlier run held. Raises Refuse."""
+        job_id = peek(offer.envelope)
+        entry = None if job_id is None else await self._ledger(partial(self._ports.ledger.entry, job_id))
+        result = None
+        if entry is not None:
+            find = partial(self._ports.spool.find, entry.job_id)
+            result = await self._patience.until(lambda: to_thread.run_sync(find), "spool", health.spool_unwritable)
+        match fate(offer.ref, job_digest(offer.envelope), entry, has_result=result is not None), entry:
+            case Fate.RESUME, Entry():
+                await self._again(offer, entry)
+            case Fate.DUPLICATE, _:
+                raise Refuse("envelope.replayed", "The job was handed in before.", _HINT_AGAIN)
+            case Fate.SETTLE, _:
+                settle = partial(self._ports.transport.settle, offer.ref)
+                await self._patience.until(settle, "filing", health.unsettled)
+            case Fate.DELIVER, _:
+                self._wake()
+            case _:
+                await self._new(offer)
+
+    async def _again(self, offer: Offer, entry: Entry) -> None:
+        """A job whose attempt broke off. That it was in time was decided when it was claimed; trust is asked anew."""
+        trust, site = await self._trust(), self._site()
+        try:
+            job = _verified(offer, trust, site, entry.changed)
+        except Refuse as refuse:
+            await self._reject(offer, refuse)
+            await self._ledger(partial(self._ports.ledger.failed, entry.job_id, self._ports.clock.now()))
+            return
+        with self._running.only(job.id):
+            if may_rerun(job, entry.attempts, self._ports.clock.now()):
+                await self._claim_and_run(job, offer, trust, site)
+                return
+            claim = self._claimed(job, offer, attempt=entry.attempts, now=entry.changed, trust=trust, site=site)
+            await self._performer.fail(claim, "job.interrupted")
+
+    async def _reject(self, offer: Offer, refuse: Refuse) -> None:
+        """Record, then keep the bytes with the reason. Repeated until it holds, without a slot."""
+        self._filing += 1
+        try:
+            job_id = peek(offer.envelope)
+            write = partial(
+                self._recorder.append,
+                "job.rejected",
+                ref=offer.ref,
+                job=job_id,
+                digest=job_digest(offer.envelope),
+                code=refuse.code,
+            )
+            await self._patience.until(write, "audit", health.audit_unwritable)
+            reject = partial(
+                self._ports.transport.reject, offer.ref, Rejection(refuse.code, refuse.message, refuse.hint)
+            )
+            await self._patience.until(reject, "filing", health.unsettled)
+            await self._ledger(partial(self._ports.ledger.rejected, refuse.code, self._ports.clock.now()))
+            _LOGGER.info("%s rejected: %s", offer.ref, refuse.code)
+        finally:
+            self._filing -= 1
+
+    async def _trust(self) -> TrustStore:
+        async def read() -> TrustStore:
+            return self._ports.trust()
+
+        file = self._options.trust_file
+        return await self._patience.until(read, "trust", lambda problem: health.trust_unreadable(file, problem))
+
+    async def _ledger(self, call: Callable[[], T]) -> T:
+        return await self._patience.until(lambda: to_thread.run_sync(call), "ledger", health.spool_unwritable)
+
+
+def _verified(offer: Offer, trust: TrustStore, site: Site, now: float) -> Job:
+    """Raises Refuse, whatever the bytes are."""
+    try:
+        return verify(offer.envelope, trust, site.me, now)
+    except Refuse:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        defect.report(_LOGGER, "an envelope could not be checked", error)
+        raise Refuse("envelope.malformed", "The envelope could not be checked.") from None

@@ -1,0 +1,145 @@
+"""A task, here and now -> its sealed and signed result: the line of the service without a transport, for operators."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from types import TracebackType
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+from anyio import to_thread
+
+from typing_extensions import Self
+
+from agent.core.codes import CODES
+from agent.core.errors import ConfigError
+from agent.core.job import Job
+from agent.core.outcome import Facts, Failed, Report
+from agent.core.ports import Clock
+from agent.service import record
+from agent.service.perform import Claim, checked, expected_of, order_of, terms_of
+from agent.service.record import Log, Recorder
+from agent.service.wiring import Site, WorkerLauncher
+from agent.wire import sealing
+from agent.wire.ids import new_ulid
+from agent.wire.keys import SigningKey
+from agent.wire.sealing import SealContext
+from agent.wire.signing import sign_manifest, verify
+from agent.wire.trust import TrustStore
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResult:
+    """A signed manifest and the open file of its framed parts, which has no name and vanishes with its last user."""
+
+    manifest: bytes
+    parts: BinaryIO
+
+
+class LocalLine:
+    """Runs one envelope after the other: verified, audited, worked, checked, signed, as in the service."""
+
+    def __init__(
+        self,
+        *,
+        launcher: WorkerLauncher,
+        site: Site,
+        trust: Callable[[], TrustStore],
+        open_log: Callable[[], Log],
+        result_key: SigningKey,
+        scratch: Path,
+        clock: Clock,
+        reveal: bool = False,
+    ) -> None:
+        """Args: `scratch` is a folder for nameless files of sealed parts. `reveal` adds the text that ran to outcomes."""
+        self._launcher, self._site, self._trust = launcher, site, trust
+        self._recorder = Recorder(open_log)
+        self._result_key, self._scratch, self._clock, self._reveal = result_key, scratch, clock, reveal
+
+    async def __aenter__(self) -> Self:
+        """Start the warm server. Raises AgentError."""
+        try:
+            await self._launcher.start()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the server and let go of the log, also when interrupted."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the server and let go of the log. Bounded."""
+        with anyio.CancelScope(shield=True):
+            await self._recorder.aclose()
+            await self._launcher.aclose()
+
+    async def run(self, envelope: bytes) -> LocalResult:
+        """Raises Refuse for an envelope that does not verify, AuditError when it cannot be logged: then nothing ran."""
+        trust, now = self._trust(), self._clock.now()
+        job = verify(envelope, trust, self._site.me, now)
+        claim = Claim(
+            job=job,
+            envelope=envelope,
+            ref="exec",
+            attempt=1,
+            now=now,
+            trust=trust.reduced(job.kid),
+            site=self._site,
+            isolation=self._launcher.isolation,
+        )
+        begun = self._clock.monotonic()
+        await self._recorder.append("job.started", **record.asked(job), **terms_of(claim))
+        parts = await to_thread.run_sync(self._nameless)
+        try:
+            report = await self._work(claim, parts)
+            seconds = self._clock.monotonic() - begun
+            head = await self._recorder.append("job.ended", **record.ended(report.parcel, report.facts, seconds))
+        except BaseException:
+            parts.close()
+            raise
+        manifest = sealing.manifest(report.parcel, audit_seq=head.seq, audit_hash=head.hash)
+        parts.seek(0)
+        return LocalResult(sign_manifest(manifest, self._result_key), parts)
+
+    async def _work(self, claim: Claim, parts: BinaryIO) -> Report:
+        result_id = new_ulid(self._clock.now())
+        try:
+            order = await to_thread.run_sync(partial(order_of, claim, result_id, reveal=self._reveal))
+        except ConfigError:
+            return self._failed(claim, parts, "source.unavailable")
+        ended = await self._launcher.work(order, order.limits, parts.fileno())
+        report = await to_thread.run_sync(checked, ended, parts, expected_of(claim, order))
+        return self._failed(claim, parts, report) if isinstance(report, str) else report
+
+    def _failed(self, claim: Claim, parts: BinaryIO, code: str) -> Report:
+        parts.seek(0)
+        parts.truncate()
+        known = CODES[code]
+        context = _context(claim.job, claim, new_ulid(self._clock.now()))
+        return Report(sealing.seal(Failed(code, known.meaning, known.remedy), context=context, sink=parts), Facts())
+
+    def _nameless(self) -> BinaryIO:
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=self._scratch, buffering=0)  # noqa: SIM115 - the caller closes it
+        os.fchmod(file.fileno(), 0o600)
+        return file  # type: ignore[return-value]  # unbuffered, and so without BufferedIOBase
+
+
+def _context(job: Job, claim: Claim, result_id: str) -> SealContext:
+    return SealContext(
+        job_id=job.id,
+        job_digest=job.digest,
+        result_id=result_id,
+        attempt=claim.attempt,
+        policy_version=claim.site.policy_version,
+        policy_sha256=claim.site.policy_sha256,
+        isolation=claim.isolation,
+        recipient=claim.trust.recipient(job.reply_to),
+    )

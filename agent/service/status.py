@@ -1,0 +1,177 @@
+"""Board, figures and site -> the status document; written atomically beside the socket that answers with the same."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.core.limits import Limits
+from agent.service.board import Board, Contact
+from agent.service.health import NO_LANDLOCK
+from agent.service.record import Head
+from agent.service.statusclient import STATUS_FILE
+from agent.service.wiring import About, Site
+from agent.spool.ledger import Counts
+
+STATUS_MODE = 0o640
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What has to be read from disk for a status: in a thread, every two seconds, not for each caller."""
+
+    counts: Counts = field(default_factory=Counts)
+    queue: int | None = None
+    queue_oldest: float | None = None
+    spool_bytes: int = 0
+    spool_results: int = 0
+    spool_oldest: float | None = None
+    disk_free: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The changing rest. Times are Unix seconds, `uptime` is monotonic seconds."""
+
+    now: float
+    started: float
+    loaded: float
+    uptime: float
+    running: int
+    slots: int
+    isolation: str
+    head: Head | None
+    audit_sound: bool | None
+
+
+def document(about: About, site: Site, board: Board, figures: Figures, moment: Moment) -> dict[str, object]:
+    """The status as `agent status --json` shows it; every field stands in docs/operate/status.md."""
+    return {
+        "version": about.version,
+        "agent": site.me.agent,
+        "agent_id": about.result_key,
+        "pool": site.me.pool,
+        "tenant": site.me.tenant,
+        "mode": about.mode,
+        "pid": os.getpid(),
+        "written": _time(moment.now),
+        "started": _time(moment.started),
+        "uptime_seconds": int(moment.uptime),
+        "state": board.word().value,
+        "health": [health.line() for health in board.findings.values()],
+        "taking_jobs": board.blocked() is None and board.word().value not in {"starting", "draining", "stopped"},
+        "config": {"path": site.config_path, "sha256": site.config_sha256, "loaded": _time(moment.loaded)},
+        "loops": dict(sorted(board.phrases.items())),
+        "platform": _platform(about, board.contact),
+        "certificate": None,
+        "sources": _sources(site, board),
+        "jobs": _jobs(figures, moment),
+        "isolation": {
+            "tier": moment.isolation,
+            "why_not_higher": NO_LANDLOCK if "isolation" in board.findings else None,
+        },
+        "policy": {"version": site.policy_version, "sha256": site.policy_sha256},
+        "audit": {
+            "last_seq": None if moment.head is None else moment.head.seq,
+            "chain_ok": moment.audit_sound,
+        },
+        "spool": {
+            "bytes": figures.spool_bytes,
+            "results": figures.spool_results,
+            "oldest": _time(figures.spool_oldest),
+            "disk_free_bytes": figures.disk_free,
+        },
+        "limits": _limits(site.limits),
+    }
+
+
+def encode(status: Mapping[str, object]) -> bytes:
+    """The document as bytes."""
+    return json.dumps(status, indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def write(folder: Path, data: bytes) -> None:
+    """Put the document in the place of `folder`/status.json, mode 0640: readers see the old or the new one.
+
+    Not synced: a status is of no use after a power cut. Raises OSError.
+    """
+    fresh = folder / f".{STATUS_FILE}.tmp"
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, STATUS_MODE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), STATUS_MODE)
+            file.write(data)
+        fresh.rename(folder / STATUS_FILE)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+
+
+def disk_free(folder: Path) -> int | None:
+    """Bytes that the agent's account may still write on the disk of `folder`; None when that cannot be told."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
+
+
+def _time(seconds: float | None) -> str | None:
+    """ISO 8601, UTC, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _platform(about: About, contact: Contact) -> dict[str, object]:
+    return {
+        "kind": about.transport,
+        "url": about.address,
+        "last_ok": _time(contact.ok_at),
+        "last_error": contact.error,
+        "last_error_at": _time(contact.error_at),
+        "latency_seconds": None,
+        "clock_skew_seconds": None,
+    }
+
+
+def _sources(site: Site, board: Board) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for source in site.sources:
+        seen = board.sources.get(source.name)
+        found.append(
+            {
+                "name": source.name,
+                "type": source.type,
+                "ok": None if seen is None else seen.ok,
+                "last_test": None if seen is None else _time(seen.at),
+                "latency_seconds": None if seen is None or seen.seconds is None else round(seen.seconds, 3),
+                "read_only": source.read_only,
+            }
+        )
+    return found
+
+
+def _jobs(figures: Figures, moment: Moment) -> dict[str, object]:
+    counts = figures.counts
+    return {
+        "running": moment.running,
+        "slots": moment.slots,
+        "done_24h": counts.completed,
+        "refused_24h": counts.refused,
+        "failed_24h": counts.failed,
+        "rejected_24h": counts.rejected,
+        "dropped_24h": counts.undelivered,
+        "queue": figures.queue,
+        "oldest": _time(figures.queue_oldest),
+    }
+
+
+def _limits(limits: Limits) -> dict[str, object]:
+    return asdict(limits)

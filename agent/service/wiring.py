@@ -1,0 +1,141 @@
+"""What the service is composed of: plain values and ports, put together by the composition root."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from agent.core.job import Me
+from agent.core.limits import Limits
+from agent.core.ports import Clock, Launcher, Transport
+from agent.service.clock import SystemClock
+from agent.service.record import Log
+from agent.spool.ledger import Ledger
+from agent.spool.store import SpoolStore
+from agent.wire.keys import SigningKey
+from agent.wire.trust import TrustStore
+
+STEPS = (
+    "offered",
+    "verified",
+    "claimed",
+    "started",
+    "sealed",
+    "ended",
+    "signed",
+    "committed",
+    "delivered",
+    "settled",
+)
+"""The named steps of a job, in order; each is named right after what it stands for is durable."""
+
+
+class Carrier(Transport, Protocol):
+    """A transport that can say what is wrong with it."""
+
+    def problems(self) -> Sequence[str]:
+        """Sentences for `agent status`, each with its fix. May block."""
+        ...
+
+    def waiting(self) -> tuple[int, float | None] | None:
+        """How many jobs wait to be taken, and since when (Unix seconds) the oldest; None: not known. May block."""
+        ...
+
+
+class WorkerLauncher(Launcher, Protocol):
+    """A launcher with a life of its own."""
+
+    @property
+    def isolation(self) -> str:
+        """What keeps workers apart, as manifests name it; `none` when jobs will be refused or no server runs."""
+        ...
+
+    async def start(self) -> None:
+        """Have a server running; nothing to do when one is. Raises AgentError, saying why not."""
+        ...
+
+    async def aclose(self) -> None:
+        """End everything. Bounded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAbout:
+    """A configured source, for status: its type, and whether the agent opens it read-only (None: not known)."""
+
+    name: str
+    type: str
+    read_only: bool | None = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What jobs run under. Replaced as a whole on reload; a claimed job keeps the one it was claimed under.
+
+    `policy` is the JSON of the policy, `source` gives the JSON of a source's Config with its secrets resolved (None: no
+    such source), `token_key` the key of the `token` rule. Both are called in a thread and may raise ConfigError.
+    """
+
+    me: Me
+    limits: Limits
+    policy: str
+    policy_version: int
+    policy_sha256: str
+    source: Callable[[str], str | None]
+    token_key: Callable[[], bytes | None] = lambda: None
+    sources: tuple[SourceAbout, ...] = ()
+    config_path: str = ""
+    config_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Who this agent is, for status. `transport`: its kind; `address`: folder or URL; `result_key`: fingerprint."""
+
+    version: str
+    mode: str
+    transport: str
+    address: str
+    result_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The outside things. `open_log` opens the audit log for this process alone; `trust` reads trust.json as it is now.
+
+    `open_log` may raise AuditError and `trust` ConfigError at any time: both are asked again.
+    """
+
+    transport: Carrier
+    launcher: WorkerLauncher
+    ledger: Ledger
+    spool: SpoolStore
+    open_log: Callable[[], Log]
+    trust: Callable[[], TrustStore]
+    result_key: SigningKey
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Numbers of this service. `max_spool_bytes` is the spool's cap, for the sentence that names it.
+
+    `retry_seconds` lie between attempts at local writes, `status_seconds` between writings of status.json.
+    """
+
+    state_dir: Path
+    trust_file: Path
+    slots: int = 4
+    drain_seconds: float = 60.0
+    backoff_cap_seconds: float = 60.0
+    max_spool_bytes: int = 0
+    retry_seconds: float = 1.0
+    status_seconds: float = 2.0
+
+
+Step = Callable[[str], None]
+"""Told each named step; for tests that end the process there."""
+
+
+def no_step(_: str) -> None:
+    """Nothing happens at a step but in tests, which end the process there."""

@@ -1,0 +1,74 @@
+"""policy.yaml -> `LoadedPolicy`: the validated policy, the digest of its file, and its token key on demand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.core.errors import ConfigError
+from agent.masking.policy import Policy
+from agent.settings import yamltree
+from agent.settings.explain import Explainer
+from agent.settings.findings import Finding, SettingsError
+from agent.settings.secrets import Secrets
+from agent.settings.settings import Settings
+from agent.settings.yamltree import Document
+
+TOKEN_KEY = "keys.token"  # noqa: S105 - the setting's name
+MIN_KEY_BYTES = 32
+LATER = frozenset({"python_inputs", "release.charts", "release.chart_formats"})
+"""Keys of a later version. Ignoring them would let out what they were written to hold back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """A policy that may be enforced. `sha256` is over the exact bytes of the file at `path`."""
+
+    policy: Policy
+    sha256: str
+    path: Path
+    secrets: Secrets
+    document: Document = field(repr=False)
+
+    def token_key(self) -> bytes | None:
+        """The key of `token` rules; None when the policy names none. Raises ConfigError."""
+        if self.policy.keys.token is None:
+            return None
+        key = self.secrets.resolve(self.policy.keys.token, TOKEN_KEY)
+        if len(key) < MIN_KEY_BYTES:
+            fix = "Make one with `openssl rand -hex 32`."
+            raise ConfigError(TOKEN_KEY, f"the key has fewer than {MIN_KEY_BYTES} bytes.", fix)
+        return key
+
+
+def load_policy(settings: Settings) -> LoadedPolicy:
+    """The policy that the settings name. Raises SettingsError."""
+    return read_policy(settings.policy, settings.origin.secrets.environ)
+
+
+def read_policy(path: Path, environ: Mapping[str, str]) -> LoadedPolicy:
+    """A policy file on its own. Raises SettingsError with all that is wrong with it."""
+    document = yamltree.read(path)
+    secrets = Secrets(path.absolute().parent, environ)
+    try:
+        policy = Policy.model_validate(document.data)
+    except ValidationError as error:
+        findings = Explainer(Policy, document, document.data, later=LATER).findings(error)
+    else:
+        findings = _secret(policy, secrets, document)
+        if not findings:
+            return LoadedPolicy(policy, document.sha256, path, secrets, document)
+    raise SettingsError(findings)
+
+
+def _secret(policy: Policy, secrets: Secrets, document: Document) -> list[Finding]:
+    """Whether the token key's reference is well formed, and not open to every account."""
+    if policy.keys.token is None:
+        return []
+    try:
+        secrets.readable_by_all(policy.keys.token, TOKEN_KEY)
+    except ConfigError as error:
+        line = document.line(("keys", "token"))
+        return [Finding(key=error.key, problem=error.problem, fix=error.fix, where=document.name, line=line)]
+    return []

@@ -1,0 +1,98 @@
+"""An open SQLite connection -> Catalog, and the spelling of its types and views."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from agent.core.catalog import Catalog, Column, Relation
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_BLANK: Final = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*"
+_NAME: Final = r"""(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`\[\]().,;/-]+)"""
+_VIEW: Final = re.compile(
+    rf"CREATE VIEW{_BLANK}{_NAME}{_BLANK}(?:\({_BLANK}{_NAME}{_BLANK}(?:,{_BLANK}{_NAME}{_BLANK})*\){_BLANK})?"
+    r"AS\b(?P<query>.*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_PLAIN_TYPE: Final = re.compile(r"[A-Za-z_][\w ]*(?:\( *[+-]?\d+ *(?:, *[+-]?\d+ *)?\))?", re.ASCII)
+_AFFINITIES: Final = (
+    ("INT", "INTEGER"),
+    ("CHAR", "TEXT"),
+    ("CLOB", "TEXT"),
+    ("TEXT", "TEXT"),
+    ("BLOB", "BLOB"),
+    ("REAL", "REAL"),
+    ("FLOA", "REAL"),
+    ("DOUB", "REAL"),
+)
+"""In the order in which SQLite looks for them in a declared type (https://www.sqlite.org/datatype3.html, 3.1)."""
+
+
+def read(con: "sqlite3.Connection", source: str) -> Catalog:
+    """Plain tables and views. Virtual tables, which run code, their shadows and SQLite's own tables are left out."""
+    con.set_authorizer(None)
+    views = dict(con.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'view'").fetchall())
+    found = [
+        (name, kind, columns)
+        for schema, name, kind, *_ in sorted(con.execute("PRAGMA table_list").fetchall())
+        if schema == "main" and kind in {"table", "view"} and not name.casefold().startswith("sqlite_")
+        if (columns := _columns(con, name))
+    ]
+    casts = _cast_texts(con, {declared for _, _, columns in found for _, declared in columns})
+    return Catalog(
+        source=source,
+        dialect="sqlite",
+        default_schema="main",
+        relations=tuple(
+            Relation(
+                "main",
+                name,
+                tuple(Column(column, casts[declared]) for column, declared in columns),
+                "view" if kind == "view" else "table",
+                view_query(views[name]) if kind == "view" else None,
+            )
+            for name, kind, columns in found
+        ),
+    )
+
+
+def view_query(sql: str) -> str:
+    """The query of a CREATE VIEW text; empty, which no guard admits, when it is not found."""
+    match = _VIEW.match(sql)
+    return match["query"].strip().rstrip(";") if match else ""
+
+
+def _columns(con: "sqlite3.Connection", name: str) -> list[tuple[str, str]]:
+    """Names and declared types, generated columns included. Empty for a view that does not bind."""
+    try:
+        return con.execute("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", (name,)).fetchall()
+    except Exception:  # noqa: BLE001 - whatever keeps the view from binding keeps it out of the catalog
+        return []
+
+
+def _cast_texts(con: "sqlite3.Connection", types: Iterable[str]) -> dict[str, str]:
+    """Each declared type -> text that a CAST takes, empty for a column that may hold anything."""
+    texts = {declared: _cast_text(declared) for declared in types}
+    return {
+        declared: text if not text or _castable(con, text) else _affinity(declared) for declared, text in texts.items()
+    }
+
+
+def _cast_text(declared: str) -> str:
+    if not declared or declared.casefold() == "any":
+        return ""
+    return declared if _PLAIN_TYPE.fullmatch(declared) else _affinity(declared)
+
+
+def _affinity(declared: str) -> str:
+    return next((affinity for mark, affinity in _AFFINITIES if mark in declared.upper()), "NUMERIC")
+
+
+def _castable(con: "sqlite3.Connection", text: str) -> bool:
+    try:
+        con.execute(f"SELECT CAST(NULL AS {text})").close()
+    except Exception:  # noqa: BLE001 - the answer is no, whatever the reason
+        return False
+    return True

@@ -1,0 +1,23 @@
+"""Reads and writes that are whole also on unbuffered streams."""
+
+from typing import BinaryIO
+
+
+def read_upto(stream: BinaryIO, length: int) -> bytes:
+    """`length` bytes, fewer only at the end of the stream."""
+    data = stream.read(length) or b""
+    if len(data) == length or not data:
+        return data
+    pieces = [data]
+    missing = length - len(data)
+    while missing and (more := stream.read(missing)):
+        pieces.append(more)
+        missing -= len(more)
+    return b"".join(pieces)
+
+
+def write_all(sink: BinaryIO, data: bytes) -> None:
+    """All of `data`, also where one write takes only a part."""
+    view = memoryview(data)
+    while view:
+        view = view[sink.write(view) :]

@@ -1,0 +1,105 @@
+"""The whole life of one job's process: jail, order, work, answer."""
+
+import errno
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from typing_extensions import override
+
+from agent.core.order import Order
+from agent.core.outcome import Report
+from agent.sandbox.answer import MAX_BYTES, Answer, Failure, encode
+from agent.worker import defect, jail
+
+_ORDER_BYTES = 1 << 24
+_LOG_LINES = 32
+_LOG_CHARACTERS = 300
+
+
+class Pipeline(Protocol):
+    """What a worker does with an order. `agent.worker.pipeline` is the one that ships."""
+
+    def reads(self, order: Order) -> Sequence[Path]:
+        """Files and folders that `work` must be able to read beside the code. Called before the jail is locked."""
+        ...
+
+    def work(self, order: Order, sink: BinaryIO) -> Report:
+        """Seal the job's outcome into `sink`. Called in the locked jail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipes:
+    """A job's own descriptors: where its order comes from, where sealed parts and its answer go."""
+
+    order: int
+    parts: int
+    report: int
+
+
+def run(pipes: Pipes, resources: jail.Resources, pipeline: Pipeline, *, parent: int, version: int) -> None:
+    """Do one job and say how it went. `parent` is the server, `version` the newest Landlock ABI to use."""
+    log = _Log()
+    logging.getLogger("agent").addHandler(log)
+    try:
+        jail.leave(parent, (pipes.order, pipes.parts, pipes.report), resources)
+        order = Order.decode(_read(pipes.order))
+        jail.lock(pipeline.reads(order), version=version)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the job must not run
+        log.lines.append(defect.describe(error))
+        _say(pipes.report, Answer(failed="worker.isolation", log=tuple(log.lines)))
+        return
+    _say(pipes.report, _work(pipeline, order, pipes.parts, log))
+
+
+def _work(pipeline: Pipeline, order: Order, parts: int, log: "_Log") -> Answer:
+    try:
+        with os.fdopen(parts, "wb") as sink:
+            report = pipeline.work(order, sink)
+        return Answer(report=report, log=tuple(log.lines))
+    except Exception as error:  # noqa: BLE001 - the service seals a failure for the job
+        return Answer(failed=_failure(error), log=(*log.lines[: _LOG_LINES - 1], defect.describe(error)))
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, MemoryError):
+        return "limit.memory"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "spool.full"
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return "limit.bytes"
+    return "internal.error"
+
+
+def _read(pipe: int) -> bytes:
+    with os.fdopen(pipe, "rb") as file:
+        data = file.read(_ORDER_BYTES + 1)
+    if len(data) > _ORDER_BYTES:
+        raise ValueError("the order is too large")
+    return data
+
+
+def _say(pipe: int, answer: Answer) -> None:
+    data = encode(answer)
+    if len(data) > MAX_BYTES:
+        data = encode(Answer(failed="internal.error", log=("the answer is too large",)))
+    with os.fdopen(pipe, "wb") as file:
+        file.write(data)
+
+
+class _Log(logging.Handler):
+    """Keeps this package's own warnings for the answer; libraries' records may quote statements and values."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self.lines) < _LOG_LINES - 1:
+            text = f"{record.name} {record.getMessage()}"
+            self.lines.append("".join(c if c.isprintable() else " " for c in text[:_LOG_CHARACTERS]))

@@ -1,0 +1,82 @@
+"""Turns a freshly forked process into one that can read its own source and the code, and write nothing."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import agent
+from agent.sandbox import landlock, process, seccomp
+from agent.sandbox.environment import ENVIRONMENT
+
+_GIB = 1 << 30
+_OPEN_FILES = 1024
+
+_SYSTEM = (
+    *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"),
+    *("/etc/localtime", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"),
+    # DuckDB aborts the process when it may not read both of these.
+    *("/proc/self/cgroup", "/sys/fs/cgroup"),
+    *("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu", "/proc/sys/vm/overcommit_memory"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Kernel limits of one job: CPU seconds, bytes of memory, bytes of the sealed parts."""
+
+    cpu_seconds: int
+    memory_bytes: int
+    file_bytes: int
+
+
+def leave(parent: int, descriptors: Collection[int], resources: Resources) -> None:
+    """Leave the server: own session, dies with `parent`, keeps `descriptors`, limits, no privileges. Raises OSError."""
+    os.setsid()
+    process.die_with_parent(parent)
+    process.silence()
+    process.keep_descriptors({0, 1, 2, *descriptors})
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
+    os.chdir("/")
+    process.prefer_as_oom_victim()
+    process.limit_resources(
+        cpu_seconds=resources.cpu_seconds,
+        memory_bytes=resources.memory_bytes + _slack_bytes(),
+        file_bytes=resources.file_bytes,
+        open_files=_OPEN_FILES,
+    )
+    process.drop_capabilities()
+    process.forbid_new_privileges()
+    process.forbid_dumps()
+
+
+def lock(reads: Iterable[Path], *, families: Collection[int] = (), ports: Sequence[int] = (), version: int) -> None:
+    """Give up all paths but the code and `reads`, all sockets but `families` to `ports`. Raises OSError; then stop.
+
+    `version` is the newest Landlock ABI to use; 0 refuses.
+    """
+    # Landlock's rule is tied to an inode that procfs may forget and make anew; an open descriptor keeps it.
+    os.open("/proc/self/cgroup", os.O_PATH | os.O_CLOEXEC)
+    landlock.restrict(read=(*code(), *_SYSTEM, *reads), connect_ports=ports, version=version)
+    seccomp.install(seccomp.worker_rules(os.getpid(), families))
+
+
+@cache
+def code() -> tuple[str, ...]:
+    """Where the interpreter, its libraries and this package lie. Never the folder that the package lies in."""
+    schemes = sysconfig.get_paths()
+    parts = {schemes[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    parts |= {f"{sys.base_prefix}/lib", str(Path(agent.__file__).parent)}
+    return tuple(sorted(parts))
+
+
+def _slack_bytes() -> int:
+    """Address space beyond a job's memory: engines reserve far more than they use, an arena and a stack per thread.
+
+    Only a backstop against one huge allocation; the supervisor watches what is really used.
+    """
+    return 2 * _GIB + (os.cpu_count() or 1) * _GIB // 4

@@ -1,0 +1,75 @@
+"""What every kind of task gets, and what it notes down while it runs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+from agent.core.job import Job
+from agent.core.limits import Limits
+from agent.core.outcome import Facts
+from agent.core.ports import Source
+from agent.core.table import Batch, Disclosure, Masked
+from agent.masking.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """One verified job and what the site lends it. `limits` are the site's, clamped by the job's."""
+
+    job: Job
+    source: Source | None
+    policy: Policy
+    policy_sha256: str
+    token_key: bytes | None = field(repr=False)
+    limits: Limits
+    reveal: bool = False
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is known of a run so far, also of one that fails. `engine_seconds` counts waiting for the source only."""
+
+    statement: str = ""
+    statement_sha256: str = ""
+    disclosure: Disclosure | None = None
+    masked: Masked | None = None
+    engine_seconds: float = 0.0
+
+    def take_statement(self, text: str, shape: str) -> None:
+        """Note a submitted statement: its digest, and its `shape` without literals."""
+        self.statement, self.statement_sha256 = shape, sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; the time that each takes is added up."""
+        while True:
+            started = time.monotonic()
+            batch = next(batches, None)
+            self.engine_seconds += time.monotonic() - started
+            if batch is None:
+                return
+            yield batch
+
+    def facts(self) -> Facts:
+        """For the audit: names and counts. Final only when the rows were consumed."""
+        tally = self.masked.tally if self.masked else None
+        return Facts(
+            statement=self.statement,
+            statement_sha256=self.statement_sha256,
+            relations=self.disclosure.relations if self.disclosure else (),
+            columns=tuple(self.disclosure.columns) if self.disclosure else (),
+            rows=tally.rows if tally else 0,
+            bytes=tally.bytes if tally else 0,
+            truncated=tally.truncated if tally else False,
+            engine_seconds=round(self.engine_seconds, 6),
+        )
+
+
+class Kind(Protocol):
+    """How one kind of task runs."""
+
+    def __call__(self, bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
+        """The rows fit to leave, streaming; `stack` keeps open what they are read from. Raises Refuse, Fault."""
+        ...

@@ -1,0 +1,111 @@
+"""The line: `Order` -> verified `Job` -> masked rows -> sealed parts and a `Report`."""
+
+import errno
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.core.codes import CODES
+from agent.core.errors import Fault, Refuse
+from agent.core.job import Job
+from agent.core.order import Order
+from agent.core.outcome import Completed, Failed, Refused, Report
+from agent.core.ports import Source
+from agent.core.table import Disclosure, Masked
+from agent.masking.policy import Policy
+from agent.sources import Config
+from agent.wire.sealing import SealContext, seal
+from agent.wire.signing import verify
+from agent.wire.trust import TrustStore
+from agent.worker import defect
+from agent.worker.kinds import KINDS
+from agent.worker.kinds.base import Bench, Notes
+
+_SOURCES: TypeAdapter[Config] = TypeAdapter(Config)
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_log = logging.getLogger(__name__)
+
+
+def reads(order: Order) -> Sequence[Path]:
+    """Files and folders of the order's source. An invalid source reads nothing, and `work` says so."""
+    try:
+        source = _source(order)
+    except ValidationError:
+        return ()
+    return () if source is None else source.reads()
+
+
+def work(order: Order, sink: BinaryIO) -> Report:
+    """Run one order and seal its outcome into `sink`, whatever the outcome is.
+
+    Raises only what leaves nobody to seal for or nowhere to write: Refuse for an envelope that does not verify (the
+    service verified the same bytes before), OSError when the sink has no room, and ValueError for a broken order.
+    """
+    trust = TrustStore.model_validate_json(order.trust)
+    job = verify(order.envelope, trust, order.me, order.now)
+    policy = Policy.model_validate_json(order.policy)
+    context = SealContext(
+        job_id=job.id,
+        job_digest=job.digest,
+        result_id=order.result_id,
+        attempt=order.attempt,
+        policy_version=policy.version,
+        policy_sha256=order.policy_sha256,
+        isolation=order.isolation,
+        recipient=trust.recipient(job.reply_to),
+    )
+    notes = Notes()
+    try:
+        with ExitStack() as stack:
+            bench = _bench(order, job, policy)
+            parcel = seal(Completed(_run(bench, notes, stack)), context=context, sink=sink)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise
+        notes.masked = None  # nothing of it leaves
+        ended = _ended(error, notes.disclosure)
+        sink.seek(0)
+        sink.truncate()
+        parcel = seal(ended, context=context, sink=sink)
+    return Report(parcel, notes.facts())
+
+
+def _bench(order: Order, job: Job, policy: Policy) -> Bench:
+    return Bench(
+        job=job,
+        source=_source(order),
+        policy=policy,
+        policy_sha256=order.policy_sha256,
+        token_key=order.token_key,
+        limits=order.limits.clamped(job.limits),
+        reveal=order.reveal,
+    )
+
+
+def _run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
+    kind = KINDS.get(bench.job.task.kind)
+    if kind is None:
+        raise Refuse("task.kind", "This agent does not run this kind of task.", f"Use one of: {', '.join(KINDS)}.")
+    return kind(bench, notes, stack)
+
+
+def _source(order: Order) -> Source | None:
+    return None if order.source is None else _SOURCES.validate_json(order.source)
+
+
+def _ended(error: Exception, disclosure: Disclosure | None) -> Refused | Failed:
+    match error:
+        case Refuse():
+            return Refused(error.code, error.message, error.hint)
+        case Fault():
+            return Failed(error.code, error.message, error.hint, disclosure)
+        case MemoryError():
+            code = CODES["limit.memory"]
+        case _:
+            _log.error("a defect ended the job: %s", defect.describe(error))
+            code = CODES["internal.error"]
+    return Failed(code.name, code.meaning, code.remedy, disclosure)

@@ -1,0 +1,157 @@
+"""The warm fork server: `python -m agent.worker.server --channel FD --parent PID`.
+
+It has the trusted libraries imported and holds no data: orders go past it, through pipes that only the job's own
+process reads. Each request on the channel is one message (`messages.Request`) with four descriptors: the order pipe's
+read end, the file for sealed parts, the answer pipe's write end, and the job's line, a socket that tells the end of the
+job one way and, by being closed, asks for it the other way.
+"""
+
+import argparse
+import gc
+import importlib
+import math
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import cast
+
+from agent.sandbox import channel, landlock, process
+from agent.sandbox.messages import DESCRIPTORS, Done, Ready, Request
+from agent.sandbox.supervisor import Bounds, End, Supervisor
+from agent.worker import child, jail
+
+PRELOAD = (
+    *("agent.sources.duckdb", "agent.sources.sqlite", "agent.wire.frames"),
+    *("duckdb", "sqlite3", "pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet"),
+)
+"""Imported before the first fork, so that no job pays for it."""
+
+_MIB = 1 << 20
+
+
+class Server:
+    """Serves one channel until its other side closes or SIGTERM comes. `version`: the newest Landlock ABI to use."""
+
+    def __init__(self, service: socket.socket, pipeline: child.Pipeline, version: int) -> None:
+        self._service = service
+        self._pipeline = pipeline
+        self._version = version
+        self._selector = selectors.DefaultSelector()
+        self._supervisor = Supervisor(self._selector)
+        self._open = True
+
+    def run(self) -> None:
+        """Fork and supervise jobs. On return no process of any job is left."""
+        self._selector.register(self._service, selectors.EVENT_READ, self._take)
+        self._stop_on(signal.SIGTERM)
+        try:
+            while self._open:
+                for key, _ in self._selector.select(self._supervisor.look()):
+                    key.data()
+        finally:
+            self._supervisor.close()
+
+    def _stop_on(self, number: signal.Signals) -> None:
+        woken, waker = socket.socketpair()
+        waker.setblocking(False)
+        signal.set_wakeup_fd(waker.detach())
+        signal.signal(number, lambda *_: None)
+        self._selector.register(woken, selectors.EVENT_READ, self._stop)
+
+    def _stop(self) -> None:
+        self._open = False
+
+    def _take(self) -> None:
+        received = channel.receive(self._service, DESCRIPTORS)
+        if received is None:
+            self._stop()
+            return
+        message, (order, parts, report, line) = received
+        pipes = child.Pipes(order=order, parts=parts, report=report)
+        self._start(Request.model_validate(message), pipes, _Line(self._selector, line))
+        for fd in (order, parts, report):
+            os.close(fd)
+
+    def _start(self, request: Request, pipes: child.Pipes, line: "_Line") -> None:
+        resources = jail.Resources(
+            cpu_seconds=math.ceil(request.cpu_seconds),
+            memory_bytes=int(request.memory_mb * _MIB),
+            file_bytes=request.file_bytes,
+        )
+        bounds = Bounds(
+            wall_seconds=request.wall_seconds,
+            cpu_seconds=resources.cpu_seconds,
+            memory_bytes=resources.memory_bytes,
+        )
+        server, pipeline, version = os.getpid(), self._pipeline, self._version
+        running = self._supervisor.fork(
+            lambda: child.run(pipes, resources, pipeline, parent=server, version=version), bounds, line.end
+        )
+        if running is not None:
+            line.on_close(lambda: self._supervisor.cancel(running))
+
+
+class _Line:
+    """The server's end of one job's socket to the service."""
+
+    def __init__(self, selector: selectors.BaseSelector, fd: int) -> None:
+        self._selector = selector
+        self._socket = socket.socket(fileno=fd)
+        self._socket.setblocking(False)
+
+    def on_close(self, cancel: Callable[[], None]) -> None:
+        """Call `cancel` when the service closes its end; it never writes."""
+
+        def closed() -> None:
+            self._selector.unregister(self._socket)
+            cancel()
+
+        self._selector.register(self._socket, selectors.EVENT_READ, closed)
+
+    def end(self, end: End) -> None:
+        """Tell the service and close."""
+        with suppress(KeyError):
+            self._selector.unregister(self._socket)
+        with suppress(OSError):  # the service no longer waits
+            channel.send(self._socket, Done(cause=end.cause, status=end.status).model_dump())
+        self._socket.close()
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    pipeline: child.Pipeline | None = None,
+    preload: Sequence[str] = PRELOAD,
+) -> int:
+    """Serve until the service is gone. Exit status 0, or 1 with a sentence on stderr when it cannot fork safely."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--landlock", type=int, default=landlock.NEWEST_ABI, help="use no newer Landlock ABI than this")
+    options = parser.parse_args(arguments)
+    process.die_with_parent(options.parent, signal.SIGTERM)
+    process.become_subreaper()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    started = time.monotonic()
+    pipeline = pipeline or cast("child.Pipeline", importlib.import_module("agent.worker.pipeline"))
+    for name in preload:
+        importlib.import_module(name)
+    jail.code()  # remembered, for all forks
+    gc.collect()
+    gc.freeze()
+    if len(names := process.threads()) != 1:
+        sys.stderr.write(f"agent worker server: libraries started threads ({', '.join(names)}); refusing to fork\n")
+        return 1
+    version = min(options.landlock, landlock.abi())
+    service = socket.socket(fileno=options.channel)
+    channel.send(service, Ready(landlock=version, preload_seconds=time.monotonic() - started).model_dump())
+    Server(service, pipeline, version).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAMILY = Path(__file__).parent / "family.py"
+
+
+def run(scenario: str) -> dict:
+    command = [sys.executable, "-I", str(FAMILY), scenario]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "cause", "at_least"),
+    [
+        ("exits", "exit", 5),
+        ("sleeps", "limit.wall", 5),
+        ("same_group", "limit.wall", 2),
+        ("before_setsid", "limit.wall", 1),
+        ("hops", "limit.wall", 3),
+        ("crashes", "signal", 2),
+    ],
+)
+def test_no_descendant_outlives_a_job(scenario: str, cause: str, at_least: int) -> None:
+    said = run(scenario)
+    assert said["cause"] == cause
+    assert said["recorded"] >= at_least  # they were there
+    assert (said["alive"], said["children"]) == (0, 0)
+    assert said["bystander"], "another job was hit"
+
+
+@pytest.mark.parametrize("scenario", ["exits", "sleeps"])
+def test_close_ends_the_other_jobs_and_tells_nobody(scenario: str) -> None:
+    assert run(scenario)["after close"] == [False, [], 1]
+
+
+def test_the_end_tells_the_signal() -> None:
+    assert run("crashes")["status"] == signal.SIGSEGV
+
+
+def test_an_exception_is_an_exit_status_of_its_own() -> None:
+    said = run("raises")
+    assert (said["cause"], said["status"]) == ("exit", 70)
+
+
+def test_a_server_with_threads_does_not_fork(alone) -> None:
+    code = """
+import selectors, threading
+from agent.sandbox.supervisor import Bounds, Supervisor
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+supervisor = Supervisor(selectors.DefaultSelector())
+try:
+    supervisor.fork(lambda: None, Bounds(wall_seconds=1, cpu_seconds=1, memory_bytes=1), lambda end: None)
+except RuntimeError as error:
+    say(str(error))
+"""
+    assert "has threads" in alone(code)
+
+
+def test_a_fork_that_fails_is_an_end(alone) -> None:
+    code = """
+import resource, selectors
+from agent.sandbox import process
+from agent.sandbox.supervisor import Bounds, Supervisor
+ends = []
+def no_more():
+    raise OSError(errno.EAGAIN, "no more processes")
+os.fork = no_more
+supervisor = Supervisor(selectors.DefaultSelector())
+child = supervisor.fork(lambda: None, Bounds(wall_seconds=1, cpu_seconds=1, memory_bytes=1), ends.append)
+say([child, ends[0].cause, ends[0].status == errno.EAGAIN])
+"""
+    assert alone(code) == [None, "fork", True]
