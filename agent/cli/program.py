@@ -1,7 +1,6 @@
 """All commands as one program."""
 
 
-import click
 import typer
 
 from agent.cli import (
@@ -20,7 +19,7 @@ from agent.cli import (
     trust,
     version,
 )
-from agent.cli.exits import complain, guarded
+from agent.cli.exits import USAGE, complain, guarded
 
 app = typer.Typer(
     name="agent",
@@ -58,13 +57,13 @@ def run() -> None:
 def _program() -> int:
     try:
         result = app(standalone_mode=False)
-    except click.exceptions.Abort:
+    except typer.Abort:
         raise KeyboardInterrupt from None
-    except click.ClickException as error:
+    except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         help_ = f" See `{context.command_path} --help`." if context is not None else ""
-        complain(f"agent: {error.format_message()}{help_}")
-        return error.exit_code
+        complain(f"agent: {getattr(error, 'format_message', error.__str__)()}{help_}")
+        return USAGE
     return result if isinstance(result, int) else 0
 
 

@@ -35,9 +35,11 @@ def status(
 
 
 def _state_dir(config: Any) -> Any:
-    from agent.cli.site import settings
+    import os
 
-    return settings(config).state_dir
+    from agent.settings.locate import state_dir
+
+    return state_dir(config, os.environ)
 
 
 def _code(found: Mapping[str, Any], *, live: bool, age: float) -> int:

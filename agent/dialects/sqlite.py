@@ -22,7 +22,7 @@ datetime degrees exp floor format hex ifnull iif instr julianday length like ln 
 nullif pi pow power printf quote radians random replace round rtrim sign sin sinh soundex sqrt strftime substr substring
 tan tanh time trim trunc typeof unhex unicode unixepoch upper glob timediff octet_length likely unlikely"""
 
-_AGGREGATE = "avg count group_concat string_agg max min sum total median"
+_AGGREGATE = "avg count group_concat string_agg max min sum total"
 
 _WINDOW = "row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value"
 

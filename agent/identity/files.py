@@ -27,9 +27,12 @@ def read(path: Path, limit: int, *, private: bool = False) -> bytes:
         raise ConfigError(str(path), "the file does not exist.", "Create it with `agent init`.") from None
     except OSError as error:
         raise ConfigError(str(path), f"cannot be opened ({error.strerror}).", "Check its owner and mode.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check(path, os.fstat(descriptor), limit, private=private)
-        data = file.read(limit + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise ConfigError(str(path), f"is larger than {limit} bytes.")
     return data

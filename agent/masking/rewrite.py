@@ -181,7 +181,7 @@ def _disclosure(tree: exp.Expression, builder: Builder, policy: Policy, digest: 
         f"{relation.schema}.{relation.name}.{column}": rule
         for relation, rules in builder.touched.items()
         for column, rule in rules.items()
-        if named is None or builder.dialect.fold(column, quoted=True) in named
+        if named is None or relation in builder.beneath_views or builder.dialect.fold(column, quoted=True) in named
     }
     return Disclosure(
         source=builder.catalog.source,

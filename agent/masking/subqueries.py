@@ -29,7 +29,7 @@ class Builder:
     """Builds the sub-queries of one statement and remembers what they read.
 
     `tables` maps (schema, name) to the sub-query that must enclose that table; `touched` maps relations to rules per
-    column.
+    column, `beneath_views` are those that only a view reads.
     """
 
     catalog: Catalog
@@ -39,6 +39,7 @@ class Builder:
     beneath: Catalog
     tables: dict[tuple[str, str], exp.Select] = field(default_factory=dict)
     touched: dict[Relation, dict[str, str]] = field(default_factory=dict)
+    beneath_views: set[Relation] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
     fresh: int = 0
     open_views: tuple[Relation, ...] = ()
@@ -108,6 +109,8 @@ class Builder:
         if not rules:
             raise Refuse("sql.relation", f"The relation {relation.name} does not exist or is not allowed.")
         self.touched[relation] = {name: rule.rule for name, rule in rules.items()}
+        if self.open_views:
+            self.beneath_views.add(relation)
         return rules
 
     def _projection(self, relation: Relation, rules: dict[str, Rule], source: exp.Expression) -> exp.Select:

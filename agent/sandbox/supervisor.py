@@ -145,7 +145,8 @@ class Supervisor:
     def _sweep(self) -> None:
         """Kill and reap every child that is no job: orphans of jobs, wherever they put their session or group."""
         give_up = time.monotonic() + _DEATH_SECONDS
-        while time.monotonic() < give_up and (strays := self._strays()):
+        # Twice: the kernel's list may skip a process while its neighbour ends.
+        while time.monotonic() < give_up and (strays := self._strays() or self._strays()):
             for pid in strays:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

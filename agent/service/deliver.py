@@ -39,13 +39,25 @@ class Deliver:
     """The delivery loop. What is to be done is read from spool and ledger each time: a restart changes nothing."""
 
     def __init__(
-        self, *, ports: Ports, recorder: Recorder, board: Board, watch: ClockWatch, cap_seconds: float, step: Step
+        self,
+        *,
+        ports: Ports,
+        recorder: Recorder,
+        board: Board,
+        watch: ClockWatch,
+        ready: anyio.Event,
+        cap_seconds: float,
+        step: Step,
     ) -> None:
-        """Args: `watch` says whether the clock may be believed; `cap_seconds` bounds the backoff."""
+        """Args: `watch` says whether the clock may be believed; `cap_seconds` bounds the backoff.
+
+        Nothing is delivered before `ready`: the carrier has to know what it holds before it is told to settle it.
+        """
         self._ports = ports
         self._recorder = recorder
         self._board = board
         self._watch = watch
+        self._ready = ready
         self._cap_seconds = cap_seconds
         self._step = step
         self._tries: dict[str, _Tries] = {}
@@ -69,7 +81,7 @@ class Deliver:
             async with anyio.create_task_group() as tasks:
                 while not self._closing:
                     self._changed = anyio.Event()
-                    wait = await self._begin_due(tasks)
+                    wait = await self._turn(tasks) if self._ready.is_set() else IDLE_SECONDS
                     with anyio.move_on_after(wait):
                         await self._changed.wait()
         finally:
@@ -78,8 +90,19 @@ class Deliver:
 
     async def flush(self) -> None:
         """One more try for everything that waits, one after the other, whatever was tried before."""
-        for sealed in await self._pending():
+        for sealed in await self._pending() if self._ready.is_set() else ():
             await self._deliver(sealed)
+
+    async def _turn(self, tasks: TaskGroup) -> float:
+        """Seconds until the next one. A defect is a finding, and the loop goes on."""
+        try:
+            wait = await self._begin_due(tasks)
+        except Exception as error:  # noqa: BLE001 - see above
+            defect.report(_LOGGER, "deliver", error)
+            self._board.find("loop.deliver", health.loop_failed("deliver", type(error).__name__))
+            return self._cap_seconds
+        self._board.find("loop.deliver", None)
+        return wait
 
     async def _begin_due(self, tasks: TaskGroup) -> float:
         """Begin what is due, as far as there is room; seconds until something else may be."""

@@ -1,7 +1,8 @@
-"""Offers -> verified, claimed, performed, or rejected with a reason. First of all what an earlier run left."""
+"""Offers -> verified, claimed, performed, or rejected with a reason; first of all those that an earlier run held."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from agent.core.errors import Refuse, TransportError
+from agent.core.errors import AuditError, Refuse, TransportError
 from agent.core.job import Job
 from agent.core.ports import Offer, Rejection
 from agent.service import defect, health
@@ -53,10 +54,15 @@ class Intake:
         site: Callable[[], Site],
         options: Options,
         gate: Gate,
+        opening: Mapping[str, object],
+        looked_back: anyio.Event,
         wake: Callable[[], None],
         step: Step,
     ) -> None:
-        """Args: `site` gives what jobs run under now; `wake` tells delivery to look."""
+        """Args: `site` gives what jobs run under now; `opening` are the fields of this run's first audit record.
+
+        `looked_back` is set when the carrier has told what an earlier run held; `wake` tells delivery to look.
+        """
         self._ports = ports
         self._recorder = recorder
         self._patience = patience
@@ -66,10 +72,13 @@ class Intake:
         self._site = site
         self._options = options
         self._gate = gate
+        self._opening: Mapping[str, object] | None = opening
+        self._looked_back = looked_back
+        self._left: deque[Offer] | None = None
         self._wake = wake
         self._step = step
         self._stopping = anyio.Event()
-        self._asking: anyio.CancelScope | None = None
+        self._waiting: anyio.CancelScope | None = None
         self._filing = 0
         self._unreached = 0
         self.finished = anyio.Event()
@@ -77,91 +86,93 @@ class Intake:
     def stop(self) -> None:
         """Take nothing more; `finished` is set when all that was taken has ended."""
         self._stopping.set()
-        if self._asking is not None:
-            self._asking.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def run(self) -> None:
         """Decide what an earlier run held, then take what comes, until stopped."""
         try:
             async with anyio.create_task_group() as tasks:
-                await self._until_stopped(self._recover, tasks)
                 while not self._stopping.is_set():
-                    await self._until_stopped(self._poll, tasks)
+                    await self._until_stopped(tasks)
                 self._board.say("intake", "stopped, jobs finish")
             self._board.say("intake", "stopped")
         finally:
             self.finished.set()
 
-    async def _until_stopped(self, turn: Callable[[TaskGroup], Awaitable[float]], tasks: TaskGroup) -> None:
+    async def _until_stopped(self, tasks: TaskGroup) -> None:
         """One turn of the loop and the pause it asks for. A defect is a finding, and the loop goes on."""
+        pause = 0.0
         try:
-            pause = await turn(tasks)
-        except GivenUpError:
-            return
+            with anyio.CancelScope() as self._waiting:
+                pause = await self._turn(tasks)
         except Exception as error:  # noqa: BLE001 - see above
             defect.report(_LOGGER, "intake", error)
             self._board.find("intake", health.loop_failed("intake", type(error).__name__))
             pause = self._options.retry_seconds
         else:
             self._board.find("intake", None)
+        finally:
+            self._waiting = None
         with anyio.move_on_after(pause):
             await self._stopping.wait()
 
-    async def _recover(self, tasks: TaskGroup) -> float:
-        """Decide every envelope that an earlier run held, before anything new is picked up."""
-        self._board.say("intake", "deciding what an earlier run left")
-        offers: Sequence[Offer] | None = None
-        while offers is None:
-            pause = self._options.retry_seconds
-            if await self._may_take():
-                try:
-                    offers = await self._ports.transport.recovered()
-                    break
-                except TransportError as error:
-                    self._not_reached(error)
-                    pause = full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
-            if await self._stopped_within(pause):
-                return 0
-        for offer in offers:
-            while not self._running.free():
-                await self._a_slot()
-            if self._stopping.is_set():
-                return 0
-            self._begin(tasks, offer, self._resume)
-        return 0
-
-    async def _poll(self, tasks: TaskGroup) -> float:
-        """Pick up what fits. Seconds to pause before the next turn."""
-        if not await self._may_take():
+    async def _turn(self, tasks: TaskGroup) -> float:
+        """Pick up what fits, first what an earlier run held. Seconds to pause before the next turn."""
+        if self._left is None:
+            return await self._look_back()
+        if not await self._announced() or not await self._may_take():
             return self._options.retry_seconds
         free = self._running.free(1 if self._slowly() else None)
         if not free:
             self._board.say("intake", f"all slots are taken ({self._running.busy})")
             await self._a_slot()
             return 0
-        offers = await self._ask(free)
-        if offers is None:
-            return full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
-        for offer in offers:
+        if self._left:
+            self._board.say("intake", f"deciding what an earlier run left ({len(self._left)})")
+            self._begin(tasks, self._left.popleft(), self._resume)
+            return 0
+        return await self._poll(tasks, free)
+
+    async def _poll(self, tasks: TaskGroup, free: int) -> float:
+        """Pick up new envelopes. What arrives together with the end is the next start's."""
+        try:
+            offers = await self._ports.transport.offers(free)
+        except TransportError as error:
+            return self._not_reached(error)
+        self._reached()
+        for offer in offers if not self._stopping.is_set() else ():
             self._begin(tasks, offer, self._new)
         self._board.say("intake", f"{self._running.busy} running" if self._running.busy else "waiting for jobs")
         if offers and self._slowly():
             return full_jitter(self._board.crashes, cap=_SLOWEST_SECONDS)
         return 0 if offers else _IDLE_SECONDS
 
-    async def _ask(self, free: int) -> Sequence[Offer] | None:
-        """New envelopes; none once the end has come: what was just taken is the next start's. None: not reached."""
+    async def _look_back(self) -> float:
+        """Take over what an earlier run held. Nothing may be settled before: the carrier has to know of it first."""
+        self._board.say("intake", "looking for what an earlier run left")
         try:
-            with anyio.CancelScope() as self._asking:
-                offers = await self._ports.transport.offers(free)
-                self._reached()
-                return () if self._stopping.is_set() else offers
+            self._left = deque(await self._ports.transport.recovered())
         except TransportError as error:
-            self._not_reached(error)
-            return None
-        finally:
-            self._asking = None
-        return ()
+            return self._not_reached(error)
+        self._reached()
+        self._looked_back.set()
+        self._wake()
+        return 0
+
+    async def _announced(self) -> bool:
+        """Whether the start of this run is in the audit log: the proof that it can be written."""
+        if self._opening is None:
+            return True
+        self._board.say("intake", "waiting for the audit log")
+        try:
+            await self._recorder.append("service.started", **self._opening)
+        except AuditError as error:
+            self._board.find("audit", health.audit_unwritable(str(error)))
+            return False
+        self._board.find("audit", None)
+        self._opening = None
+        return True
 
     async def _may_take(self) -> bool:
         why = "" if await self._gate.open() else self._gate.why
@@ -185,23 +196,19 @@ class Intake:
             either.start_soon(first, self._running.freed)
             either.start_soon(first, self._stopping.wait)
 
-    async def _stopped_within(self, seconds: float) -> bool:
-        with anyio.move_on_after(seconds):
-            await self._stopping.wait()
-        return self._stopping.is_set()
-
     def _reached(self) -> None:
         self._unreached = 0
         self._board.contact.ok_at = self._ports.clock.now()
         self._board.contact.failing = False
         self._board.find("carrier", None)
 
-    def _not_reached(self, error: TransportError) -> None:
+    def _not_reached(self, error: TransportError) -> float:
         self._unreached += 1
         contact = self._board.contact
         contact.error, contact.error_at, contact.failing = str(error), self._ports.clock.now(), True
         self._board.find("carrier", health.transport_failing(str(error)))
         self._board.say("intake", "the carrier cannot be reached, trying again")
+        return full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
 
     def _begin(self, tasks: TaskGroup, offer: Offer, line: Line) -> None:
         self._running.take()

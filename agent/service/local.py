@@ -3,16 +3,14 @@
 import os
 import tempfile
 from collections.abc import Callable
-from types import TracebackType
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import anyio
 from anyio import to_thread
-
-from typing_extensions import Self
 
 from agent.core.codes import CODES
 from agent.core.errors import ConfigError

@@ -71,6 +71,8 @@ def ask(folder: Path, *, timeout_seconds: float = 2.0) -> dict[str, Any]:
         document = _document(_drain(answer.fileno(), time.monotonic() + timeout_seconds))
     if document.get("error") == "not_allowed":
         raise NotAllowedError(_not_allowed(folder))
+    if "error" in document:
+        raise NotRunningError("the agent cannot tell its status. Fix: look at its log, and report it.")
     return document
 
 

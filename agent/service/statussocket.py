@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import grp
 import json
+import logging
 import os
 import pwd
 import socket
@@ -21,7 +22,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskStatus
 
-from agent.service import health
+from agent.service import defect, health
 from agent.service.board import Board
 from agent.service.statusclient import REQUEST, SOCKET_FILE, address
 
@@ -30,6 +31,7 @@ _MAX_PASSED = 8
 _UCRED = struct.Struct("iII")
 _ROOM = socket.CMSG_SPACE(_UCRED.size) + socket.CMSG_SPACE(_MAX_PASSED * array.array("i").itemsize)
 _RETRY_SECONDS = 30.0
+_LOGGER = logging.getLogger(__name__)
 
 Ancillary = Sequence[tuple[int, int, bytes]]
 
@@ -128,7 +130,13 @@ def answer_one(sock: socket.socket, answer: Callable[[], bytes], *, group: int) 
 def _reply(request: bytes, caller: Caller | None, answer: Callable[[], bytes], group: int) -> bytes:
     if caller is None or not may_ask(caller, owner=os.geteuid(), group=group):
         return _error("not_allowed")
-    return answer() if request == REQUEST else _error("unknown_request")
+    if request != REQUEST:
+        return _error("unknown_request")
+    try:
+        return answer()
+    except Exception as error:  # noqa: BLE001 - a status that cannot be made must not end the service
+        defect.report(_LOGGER, "status", error)
+        return _error("internal")
 
 
 def _error(name: str) -> bytes:

@@ -18,7 +18,7 @@ from agent.service.duties import Duties, Duty
 from agent.service.gate import Gate
 from agent.service.intake import Intake
 from agent.service.lock import hold
-from agent.service.patience import GivenUpError, Patience
+from agent.service.patience import Patience
 from agent.service.perform import Performer
 from agent.service.record import Recorder
 from agent.service.running import Running
@@ -56,6 +56,7 @@ class Supervisor:
         clock = ports.clock
         self._started, self._begun, self._loaded = clock.now(), clock.monotonic(), clock.now()
         self._stop = anyio.Event()
+        self._looked_back = anyio.Event()
         self._recorder = Recorder(ports.open_log)
         self._patience = Patience(self._board, retry_seconds=options.retry_seconds)
         self._running = Running(options.slots)
@@ -66,6 +67,7 @@ class Supervisor:
             recorder=self._recorder,
             board=self._board,
             watch=self._watch,
+            ready=self._looked_back,
             cap_seconds=options.backoff_cap_seconds,
             step=step,
         )
@@ -102,7 +104,7 @@ class Supervisor:
     async def _serve(self) -> None:
         async with anyio.create_task_group() as work:
             work.start_soon(self._deliver.run)
-            work.start_soon(self._take)
+            work.start_soon(self._intake.run)
             self._board.state = State.ONLINE
             await self._stop.wait()
             await Drain(
@@ -114,25 +116,6 @@ class Supervisor:
                 seconds=self._options.drain_seconds,
             ).run()
             work.cancel_scope.cancel()
-
-    async def _take(self) -> None:
-        """The log's first record shows that it can be written; only then are jobs taken."""
-        site = self._site
-        write = partial(
-            self._recorder.append,
-            "service.started",
-            version=self._about.version,
-            config_sha256=site.config_sha256,
-            policy_version=site.policy_version,
-            policy_sha256=site.policy_sha256,
-        )
-        self._board.say("intake", "waiting for the audit log")
-        try:
-            await self._patience.until(write, "audit", health.audit_unwritable)
-        except GivenUpError:
-            self._intake.finished.set()
-            return
-        await self._intake.run()
 
     def _make_intake(self, step: Step) -> Intake:
         performer = Performer(
@@ -154,6 +137,13 @@ class Supervisor:
             site=self._current_site,
             options=self._options,
             gate=self._gate,
+            opening={
+                "version": self._about.version,
+                "config_sha256": self._site.config_sha256,
+                "policy_version": self._site.policy_version,
+                "policy_sha256": self._site.policy_sha256,
+            },
+            looked_back=self._looked_back,
             wake=self._deliver.wake,
             step=step,
         )

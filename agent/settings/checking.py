@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from agent.core.errors import ConfigError, Fault
 from agent.settings.findings import Finding, Level, SettingsError, dotted
 from agent.settings.findings import Path as Position
@@ -13,6 +15,9 @@ from agent.settings.policyfile import TOKEN_KEY, LoadedPolicy, load_policy
 from agent.settings.secrets import Secrets, reference
 from agent.settings.settings import Settings, leaves
 from agent.settings.suggest import meant
+from agent.sources import Config as SourceConfig
+
+_SOURCE: TypeAdapter[SourceConfig] = TypeAdapter(SourceConfig)
 
 
 def check(settings: Settings, *, connect: bool = False) -> list[Finding]:
@@ -134,7 +139,8 @@ def _in_policy(loaded: LoadedPolicy, path: Position, problem: str, fix: str, lev
 
 
 def _connections(settings: Settings) -> Iterator[Finding]:
-    for name, source in settings.sources.items():
+    for name in settings.sources:
+        source: SourceConfig = _SOURCE.validate_json(settings.source_json(name) or "")
         try:
             with source.open(name, settings.limits.of_job()) as connection:
                 relations = connection.catalog().relations

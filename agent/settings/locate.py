@@ -37,6 +37,8 @@ def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
     variable = next((value for name, value in environ.items() if name.upper() == _VARIABLE and value), None)
     written = variable or document.data.get("state_dir", DEFAULT_STATE_DIR)
     if not isinstance(written, str):
-        finding = Finding(key="state_dir", problem="must be a path.", where=document.name, line=document.line(("state_dir",)))
+        finding = Finding(
+            key="state_dir", problem="must be a path.", where=document.name, line=document.line(("state_dir",))
+        )
         raise SettingsError([finding])
     return file.parent / written

@@ -96,8 +96,6 @@ def rows(
             yield Row(prefix + name, _type(field), default_text, field.description or "")
 
 
-
-
 def _type(field: FieldInfo) -> str:
     kinds = [kind for kind in shape.alternatives(field.annotation) if kind is not type(None)]
     if sum(bool(shape.fields(kind)) for kind in kinds) > 1:

@@ -71,7 +71,8 @@ class Settings(BaseSettings):
     tenant: Name = Field(description="Whose jobs this agent runs. Jobs for other tenants are refused.")
     agent: AgentSettings = Field(default_factory=AgentSettings, description="Who this agent is.")
     state_dir: LocalPath = Field(
-        default=Path(DEFAULT_STATE_DIR), description="Folder of identity, ledger, spool, audit and status; only the agent's."
+        default=Path(DEFAULT_STATE_DIR),
+        description="Folder of identity, ledger, spool, audit and status; only the agent's.",
     )
     transport: TransportSettings = Field(default=TransportSettings(), description="Where jobs come from.")
     trust: LocalPath = Field(

@@ -150,8 +150,8 @@ def open_result(manifest: ManifestModel, parts: BinaryIO, key: OpeningKey, *, jo
     if job_digest is not None and manifest.job_digest != job_digest:
         raise ResultError("the result answers another job")
     members = read_payload(_open_parts(manifest, parts, _content_key(manifest, key)))
-    outcome = _read_outcome(members[-1].data if members and members[-1].name == OUTCOME_NAME else b"")
-    said = (outcome.outcome, outcome.code, _disclosure_digest(outcome.disclosure), outcome.policy)
+    outcome, disclosure = _read_outcome(members[-1].data if members and members[-1].name == OUTCOME_NAME else b"")
+    said = (outcome.outcome, outcome.code, disclosure, outcome.policy)
     policy = PolicyModel(version=manifest.policy_version, sha256=manifest.policy_sha256)
     if said != (manifest.outcome, manifest.code, manifest.disclosure_sha256, policy):
         raise ResultError("the manifest and the sealed outcome contradict each other")
@@ -297,10 +297,14 @@ def _framed(parts: Iterable[tuple[str, int]], stream: BinaryIO) -> Iterator[byte
         raise ResultError("there are bytes after the last part")
 
 
-def _read_outcome(data: bytes) -> OutcomeModel:
+def _read_outcome(data: bytes) -> tuple[OutcomeModel, str]:
+    """The outcome, and the digest of its disclosure exactly as it was sealed."""
     try:
-        return OutcomeModel.model_validate(strictjson.loads(data, PART_BYTES * 16))
+        value = strictjson.loads(data, PART_BYTES * 16)
+        outcome = OutcomeModel.model_validate(value)
     except JsonError:
         raise ResultError("the sealed outcome is missing or not strict JSON") from None
     except ValidationError as error:
         raise ResultError(f"the sealed outcome is not of the published schema: {explain(error)}") from None
+    disclosure = value.get("disclosure") if isinstance(value, dict) else None
+    return outcome, "" if disclosure is None else strictjson.digest(disclosure)

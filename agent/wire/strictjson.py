@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import NoReturn
 
@@ -25,7 +26,10 @@ def loads(data: bytes | str, limit: int) -> object:
         raise
     except (ValueError, RecursionError):
         raise JsonError("not JSON") from None
-    _walk(value)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    if "\\u" in text:  # raw UTF-8 holds no surrogates, escapes may
+        _check_surrogates(value)
     return value
 
 
@@ -62,28 +66,23 @@ def _constant(_: str) -> NoReturn:
     raise JsonError("NaN and Infinity are not JSON")
 
 
-def _walk(value: object) -> None:
-    todo: list[tuple[object, int]] = [(value, 0)]
-    while todo:
-        item, depth = todo.pop()
-        if isinstance(item, str):
-            _scalar_values_only(item)
-            continue
-        inner: list[object]
-        match item:
-            case dict():
-                inner = [*item, *item.values()]
-            case list():
-                inner = item
-            case _:
-                continue
-        if depth >= MAX_DEPTH:
+def _check_depth(value: object) -> None:
+    level, depth = [value], 0
+    while level:
+        level = [child for item in level for child in _children(item)]
+        depth += 1
+        if level and depth >= MAX_DEPTH:
             raise JsonError(f"nested deeper than {MAX_DEPTH}")
-        todo.extend((child, depth + 1) for child in inner)
 
 
-def _scalar_values_only(text: str) -> None:
+def _children(item: object) -> Iterable[object]:
+    """The containers directly inside."""
+    inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return [child for child in inner if isinstance(child, dict | list)]
+
+
+def _check_surrogates(value: object) -> None:
     try:
-        text.encode()
+        dumps(value)
     except UnicodeEncodeError:
         raise EncodingError("a string holds half of a surrogate pair") from None

@@ -23,6 +23,10 @@ _LOG_CHARACTERS = 300
 class Pipeline(Protocol):
     """What a worker does with an order. `agent.worker.pipeline` is the one that ships."""
 
+    def warm(self) -> None:
+        """Load what jobs need. Called once in the server, before any fork; must leave no thread and no data behind."""
+        ...
+
     def reads(self, order: Order) -> Sequence[Path]:
         """Files and folders that `work` must be able to read beside the code. Called before the jail is locked."""
         ...

@@ -1,6 +1,7 @@
 """The line: `Order` -> verified `Job` -> masked rows -> sealed parts and a `Report`."""
 
 import errno
+import importlib
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,8 +17,9 @@ from agent.core.order import Order
 from agent.core.outcome import Completed, Failed, Refused, Report
 from agent.core.ports import Source
 from agent.core.table import Disclosure, Masked
+from agent.dialects import DIALECTS
 from agent.masking.policy import Policy
-from agent.sources import Config
+from agent.sources import Config, duckdb
 from agent.wire.sealing import SealContext, seal
 from agent.wire.signing import verify
 from agent.wire.trust import TrustStore
@@ -28,6 +30,21 @@ from agent.worker.kinds.base import Bench, Notes
 _SOURCES: TypeAdapter[Config] = TypeAdapter(Config)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _log = logging.getLogger(__name__)
+
+
+_LIBRARIES = (
+    *("agent.wire.frames", "sqlite3"),
+    *("pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet"),
+)
+
+
+def warm() -> None:
+    """Load and compute once, before any fork, what every job would load and compute anew."""
+    for name in _LIBRARIES:
+        importlib.import_module(name)
+    duckdb.warm()
+    for dialect in DIALECTS.values():
+        assert dialect.typed, "a dialect without functions"
 
 
 def reads(order: Order) -> Sequence[Path]:

@@ -25,12 +25,6 @@ from agent.sandbox.messages import DESCRIPTORS, Done, Ready, Request
 from agent.sandbox.supervisor import Bounds, End, Supervisor
 from agent.worker import child, jail
 
-PRELOAD = (
-    *("agent.sources.duckdb", "agent.sources.sqlite", "agent.wire.frames"),
-    *("duckdb", "sqlite3", "pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet"),
-)
-"""Imported before the first fork, so that no job pays for it."""
-
 _MIB = 1 << 20
 
 
@@ -44,11 +38,11 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._supervisor = Supervisor(self._selector)
         self._open = True
+        self._selector.register(service, selectors.EVENT_READ, self._take)
+        self._stop_on(signal.SIGTERM)
 
     def run(self) -> None:
         """Fork and supervise jobs. On return no process of any job is left."""
-        self._selector.register(self._service, selectors.EVENT_READ, self._take)
-        self._stop_on(signal.SIGTERM)
         try:
             while self._open:
                 for key, _ in self._selector.select(self._supervisor.look()):
@@ -122,11 +116,7 @@ class _Line:
         self._socket.close()
 
 
-def main(
-    arguments: Sequence[str] | None = None,
-    pipeline: child.Pipeline | None = None,
-    preload: Sequence[str] = PRELOAD,
-) -> int:
+def main(arguments: Sequence[str] | None = None, pipeline: child.Pipeline | None = None) -> int:
     """Serve until the service is gone. Exit status 0, or 1 with a sentence on stderr when it cannot fork safely."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--channel", type=int, required=True)
@@ -138,8 +128,7 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
     pipeline = pipeline or cast("child.Pipeline", importlib.import_module("agent.worker.pipeline"))
-    for name in preload:
-        importlib.import_module(name)
+    pipeline.warm()
     jail.code()  # remembered, for all forks
     gc.collect()
     gc.freeze()
@@ -148,9 +137,11 @@ def main(
         return 1
     version = min(options.landlock, landlock.abi())
     service = socket.socket(fileno=options.channel)
+    serving = Server(service, pipeline, version)
     channel.send(service, Ready(landlock=version, preload_seconds=time.monotonic() - started).model_dump())
-    Server(service, pipeline, version).run()
-    return 0
+    serving.run()
+    sys.stderr.flush()
+    os._exit(0)  # libraries would tear themselves down, noisily, for nobody
 
 
 if __name__ == "__main__":
