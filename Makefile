@@ -22,17 +22,22 @@ help: ## this list
 	  printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 setup: $(READY) ## make .venv with everything that is needed; other targets do it by themselves
+	@echo 'ready: $(VENV)'
 
 # The environment is made anew only when what it is made from has changed.
 $(READY): pyproject.toml uv.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "make: $(PYTHON) is missing or older than 3.11. Install Python, or name one: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "make: $(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@echo 'setting up $(VENV)'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'make: $(PYTHON) is missing or older than 3.11: install Python, or name one: make PYTHON=python3.12' >&2; \
+	    exit 1; }; \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo 'make: $(PYTHON) has no venv module: on Debian and Ubuntu, apt install python3-venv' >&2; \
+	    exit 1; }; \
+	  $(PYTHON) -m venv --clear $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  "uv==$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)"
-	$(BIN)/uv sync --quiet --frozen --no-progress
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-progress
 	@touch $@
 
 demo: $(READY) ## one job on real data: signed, checked, masked, sealed, opened; and a hostile one
@@ -67,6 +72,12 @@ check-architecture: $(READY)
 fix: $(READY) docs ## format, repair what ruff can repair, write the generated files
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+docs: $(READY)
+	$(BIN)/python -m agent.core.reference
+	$(BIN)/python -m agent.dialects.reference
+	$(BIN)/python -m agent.settings
+	$(BIN)/python -m agent.wire.schemas docs/schema
 
 bench: $(READY) ## measure, print a table, write benchmarks/results.json
 	@$(BIN)/python -m benchmarks

@@ -259,7 +259,6 @@ def test_the_service_process_loads_no_driver_no_parser_and_no_frames() -> None:
 
 PROVIDED = {
     "annotated_types": "pydantic",
-    "click": "typer",
     "pydantic_core": "pydantic",
     "yaml": "pyyaml",
 }
@@ -267,7 +266,6 @@ PROVIDED = {
 LATER = {
     "httpx": "the link to a Router",
     "restrictedpython": "Python jobs",
-    "structlog": "the service's log",
     "tenacity": "enrolment and connects of the link",
 }
 """Declared ahead of what imports it."""

@@ -102,6 +102,7 @@ class Operator:
     def outcome(self, line: bytes, terms: dict[str, Any]) -> dict[str, Any]:
         """The outcome object of one task line, whatever the line holds."""
         from agent.cli.open_ import plain
+        from agent.core.codes import CODES
         from agent.core.errors import Refuse
         from agent.wire.models import TaskLine
         from agent.wire.strictjson import loads
@@ -114,8 +115,12 @@ class Operator:
         task = loads(line, len(line))
         assert isinstance(task, dict)
         task = {name: value for name, value in task.items() if name not in {"ref", "limits"}}
-        found = self.run(task, {**terms, "limits": parsed.limits})
-        return {"ref": parsed.ref, **(found if isinstance(found, dict) else plain(found))}
+        try:
+            found = self.run(task, {**terms, "limits": parsed.limits})
+            return {"ref": parsed.ref, **(found if isinstance(found, dict) else plain(found))}
+        except ValueError:  # a result that cannot be read back is a defect; the stream goes on
+            known = CODES["internal.error"]
+            return {"ref": parsed.ref, "outcome": "failed", "code": known.name, "message": known.meaning, "hint": known.remedy}
 
     def run(self, task: dict[str, Any], terms: dict[str, Any]) -> "Opened | dict[str, Any]":
         """The opened result, or a `refused` object when the operator may not ask this."""

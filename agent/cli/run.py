@@ -13,6 +13,10 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on standard error.")] = False,
 ) -> int:
     """Serve until SIGTERM or Ctrl-C, then finish what runs and end. SIGHUP reads the configuration anew."""
+    import signal
+    import sys
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # told to end before it began
     from agent.app import serve
     from agent.cli.site import settings
 

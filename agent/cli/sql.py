@@ -1,5 +1,6 @@
 """`agent sql check`: would a statement be admitted, why not, and what would run; no database is touched."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,16 +58,29 @@ class _Checker:
 
         ref = TaskLine.ref_of(line)
         try:
-            parsed = TaskLine.parse(line)
-            ref = parsed.ref
-            plan = admit(parsed.task, visible(self._catalog, self._policy))
+            parsed = TaskLine.parse(_completed(line, self._catalog.source))
+            catalog = replace(self._catalog, source=parsed.task.source)  # what the policy's globs are matched against
+            plan = admit(parsed.task, visible(catalog, self._policy))
             if plan.parameters:
                 check_bound(plan)
             # The check needs no key: tokens are shown by the variables that would hold their pads.
-            made = rewrite(plan, self._catalog, self._policy, roles=(), token_key=b"\0" * 32, tenant="")
+            made = rewrite(plan, catalog, self._policy, roles=(), token_key=b"\0" * 32, tenant="")
         except Refuse as refusal:
             return _said(ref, refusal)
         return {"ref": ref, "admitted": True, "code": "ok", "message": "", "hint": "", "sql": made.sql}
+
+
+def _completed(line: bytes, source: str) -> bytes:
+    """The line with what a check can do without: the kind and the source's name."""
+    import json
+
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(found, dict) or {"kind", "source"} <= set(found):
+        return line
+    return json.dumps({"kind": "sql", "source": source, **found}).encode()
 
 
 def _said(ref: object, refusal: Any) -> dict[str, Any]:

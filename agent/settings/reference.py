@@ -44,18 +44,19 @@ def schema() -> dict[str, Any]:
 
 
 def policy_schema() -> dict[str, Any]:
-    """JSON Schema of policy.yaml. Rules also have short forms, which only the agent itself knows."""
+    """JSON Schema of policy.yaml. Of rules it knows the names; parameters and short forms only the agent checks."""
     plain = _schema(Policy, "Meridyen policy.yaml")
+    names = [tag for kind in shape.alternatives(AnyRule) for tag in _tags(kind, "rule")]
+    forms = [{"enum": names}, {"type": "null"}, {"type": "object", "minProperties": 1}]
     line = plain["$defs"]["ColumnRule"]["properties"]["rule"]
-    plain["$defs"]["ColumnRule"]["properties"]["rule"] = {
-        "anyOf": [{"type": ["string", "null", "object"]}],
-        **_said(line),
-    }
+    plain["$defs"]["ColumnRule"]["properties"]["rule"] = {"anyOf": forms, "description": line["description"]}
+    unused = {kind.__name__ for kind in shape.alternatives(AnyRule)}
+    plain["$defs"] = {name: node for name, node in plain["$defs"].items() if name not in unused}
     return plain
 
 
-def _said(field: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": field["description"]} if "description" in field else {}
+def _tags(kind: type[BaseModel], discriminator: str) -> tuple[Any, ...]:
+    return shape.literals(shape.fields(kind)[discriminator].annotation)
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
@@ -147,14 +148,14 @@ def tables() -> dict[str, str]:
     """Every generated part of the pages, by the name in its marker."""
     top = [row for row in rows(Settings) if row.key != "sources"]
     sources = [
-        f"**`type: {tag}`** {_first_line(kind)}\n\n{table(_of_source(kind))}"
+        f"**`type: {tag}`** {_first_line(kind).partition('. ')[0].removesuffix('.')}.\n\n{table(_of_source(kind))}"
         for kind in shape.alternatives(SourceConfig)
-        for tag in shape.literals(shape.fields(kind)["type"].annotation)
+        for tag in _tags(kind, "type")
     ]
     rules = [
         f"| `{tag}` | {_about(kind)} | {_first_line(kind)} |"
         for kind in shape.alternatives(AnyRule)
-        for tag in shape.literals(shape.fields(kind)["rule"].annotation)
+        for tag in _tags(kind, "rule")
     ]
     return {
         "settings": table(iter(top)),

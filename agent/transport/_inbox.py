@@ -147,28 +147,44 @@ class Inbox:
     def reject(self, ref: str, rejection: Rejection) -> None:
         """Move a held job file to failed/ with its reason. Idempotent."""
         with self._lock, folders.opened(self._root, folders.PROCESSING, folders.FAILED) as (processing, failed):
-            with folders.translated(self._root / folders.FAILED):
-                file_away(ref, processing, failed, rejection)
-            self._forget(ref)
+            held = self._find(ref, processing)
+            if held is not None:
+                with folders.translated(self._root / folders.FAILED):
+                    file_away(held[0], processing, failed, rejection)
+                self._forget(held[0])
 
     def settle(self, ref: str, now: float) -> None:
         """Replace a held job file by its headers in archive/. Idempotent. `now` in Unix seconds."""
         with self._lock, folders.opened(self._root, folders.PROCESSING, folders.ARCHIVE) as (processing, archive):
-            # What was verified is what was read when it was offered; its owner may still hold the file open.
-            record = self._held.get(ref)
-            if record is not None:
-                with folders.translated(self._root / folders.ARCHIVE):
-                    _archive(record, archive, now)
-                self._streams.saw(number_of(record))
+            held = self._find(ref, processing)
+            if held is None:
+                return
+            name, record = held
+            with folders.translated(self._root / folders.ARCHIVE):
+                _archive(record, archive, now)
+            self._streams.saw(number_of(record))
             with folders.translated(self._root / folders.PROCESSING), contextlib.suppress(FileNotFoundError):
-                os.unlink(ref, dir_fd=processing)
+                os.unlink(name, dir_fd=processing)
                 sync_folder(processing)
-            self._forget(ref)
+            self._forget(name)
 
-    def _forget(self, ref: str) -> None:
-        self._held.pop(ref, None)
-        self._unread.discard(ref)
-        self._left.pop(ref, None)
+    def _find(self, ref: str, processing: int) -> tuple[str, Record] | None:
+        """The file that `ref` was given for, and what was read of it then: not a later file of the same name.
+
+        What was offered is kept, because the file's owner may still hold it open; an earlier run's is read again.
+        """
+        name = ref.rpartition("@")[0]
+        record = self._held.get(name)
+        if record is None and is_job_name(name):
+            with folders.translated(self._root / folders.PROCESSING):
+                data = read_once(name, processing)
+            record = _record(name, data) if isinstance(data, bytes) else None
+        return (name, record) if record is not None and _ref(name, record) == ref else None
+
+    def _forget(self, name: str) -> None:
+        self._held.pop(name, None)
+        self._unread.discard(name)
+        self._left.pop(name, None)
 
     def _listed(self, inbox: int) -> list[_Entry]:
         """Entries worth a look, oldest first."""
@@ -211,12 +227,8 @@ class Inbox:
         name = job_name(entry)
         assert name is not None
         try:
-            try:
-                rename_new(entry, name, source_folder=inbox, target_folder=processing)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                return [name] if _carry(entry, name, inbox, processing) else []
+            if not _take(entry, name, inbox, processing):
+                return []
         except (FileNotFoundError, FileExistsError):
             return []  # taken back by its owner, or a file of this name is being worked on
         except OSError as error:
@@ -244,8 +256,8 @@ class Inbox:
         self._forget(name)
         if envelope is None:
             return None
-        self._held[name] = {"file": shown(name), "digest": job_digest(envelope), **headers(envelope)}
-        return Offer(name, envelope)
+        record = self._held[name] = _record(name, envelope)
+        return Offer(_ref(name, record), envelope)
 
     def _file_away(self, name: str, folder: int, failed: int, reason: Rejection) -> bool:
         try:
@@ -295,6 +307,26 @@ def _refusal(entry: _Entry, *, settled: bool) -> Rejection | None:
     if job_name(entry.name) is None:
         return FOREIGN if settled else None
     return TOO_LARGE if entry.found.st_size > MAX_ENVELOPE_BYTES else None
+
+
+def _record(name: str, envelope: bytes) -> Record:
+    return {"file": shown(name), "digest": job_digest(envelope), **headers(envelope)}
+
+
+def _ref(name: str, record: Record) -> str:
+    """Names a file and its content, so that neither a rejection nor a settlement meets a later file of that name."""
+    return f"{name}@{str(record['digest'])[:16]}"
+
+
+def _take(entry: str, name: str, inbox: int, processing: int) -> bool:
+    """Whether the file is claimed now. Raises OSError, FileExistsError while a file of that name is worked on."""
+    try:
+        rename_new(entry, name, source_folder=inbox, target_folder=processing)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return _carry(entry, name, inbox, processing)
+    return True
 
 
 def _carry(entry: str, name: str, inbox: int, processing: int) -> bool:

@@ -38,7 +38,10 @@ class Config(BaseModel):
 
 
 class FileDrop:
-    """Satisfies `agent.core.ports.Transport`. `ref` is the job file's name. File work runs in threads."""
+    """Satisfies `agent.core.ports.Transport`. File work runs in threads.
+
+    `ref` is the job file's name and a mark of its content, the same after a restart.
+    """
 
     def __init__(self, config: Config, clock: Clock) -> None:
         """Args: the folders; the clock that settling and archive records go by."""

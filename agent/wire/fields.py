@@ -10,7 +10,8 @@ from agent.wire import ids, keys
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$"
 SOURCE_PATTERN = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$"
 PARAMETER_PATTERN = "^[A-Za-z_][A-Za-z0-9_]{0,62}$"
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+# No control characters, line separators or marks that turn the direction of text: such a name could forge a line.
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
 _MAX_TIME = 253_402_300_799  # the end of the year 9999
 
 Ulid = Annotated[str, Field(pattern=ids.PATTERN, min_length=26, max_length=26)]

@@ -54,6 +54,12 @@ def encode(masked: Masked, write: Write) -> str:
     return media_type(masked.format)
 
 
+def encode_table(table: Any, name: str, write: Write) -> str:
+    """The same for a whole `pyarrow.Table` that was opened already, to hand it on in another format."""
+    _ENCODERS[name](table.schema, table.to_batches(), write)
+    return media_type(name)
+
+
 def decode(media: str, data: bytes) -> Any:
     """The `pyarrow.Table` of a data member. CSV gives strings. Raises ResultError, and KeyError for a foreign type."""
     name = {value: key for key, value in _MEDIA_TYPES.items()}[media]

@@ -208,7 +208,7 @@ class ColumnModel(Model):
     """A column of the result; `type` is Arrow's name for it."""
 
     name: Annotated[str, Field(max_length=65_536)]
-    type: Annotated[str, Field(max_length=65_536)]
+    type: Annotated[str, Field(max_length=MAX_PAYLOAD_BYTES)]
 
 
 class DisclosureModel(Model):

@@ -4,6 +4,7 @@ A member is a u32 (big endian) length and that many bytes of JSON `{"name","medi
 bytes, ended by a chunk of length 0. After the last member a header length of 0, then zeros up to the size class.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from agent.wire.models import MIN_PART_BYTES, PART_BYTES
 
 OUTCOME_NAME = "outcome.json"
 MAX_HEADER_BYTES = 1024
+MAX_MEMBERS = 64
 MAX_CHUNK_BYTES = 1024 * 1024
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _CHUNK_BYTES = 65_536
 _WORD = 4
 _END = bytes(_WORD)
@@ -51,8 +54,8 @@ class PayloadWriter:
     def member(self, name: str, media_type: str) -> Iterator[Callable[[bytes], object]]:
         """Yields the function that takes the member's bytes. When the body raises, the stream is left unfinished."""
         header = strictjson.dumps({"name": name, "media_type": media_type})
-        if len(header) > MAX_HEADER_BYTES:
-            raise ValueError("the name of a member is too long")
+        if len(header) > MAX_HEADER_BYTES or _NAME.fullmatch(name) is None:
+            raise ValueError("not the name of a member")
         self._put(len(header).to_bytes(_WORD, "big") + header)
         self.media_types.append(media_type)
         yield self._take
@@ -91,8 +94,8 @@ def read_payload(plain: bytes | bytearray) -> tuple[Member, ...]:
     members: list[Member] = []
     while length := cursor.word():
         name, media_type = _header(cursor.take(length, MAX_HEADER_BYTES))
-        if any(member.name == name for member in members):
-            raise ResultError("the result holds a member twice")
+        if len(members) == MAX_MEMBERS or any(member.name == name for member in members):
+            raise ResultError("the result holds a member twice, or too many")
         data = bytearray()
         while size := cursor.word():
             data += cursor.take(size, MAX_CHUNK_BYTES)
@@ -130,7 +133,8 @@ def _header(data: memoryview) -> tuple[str, str]:
     except JsonError:
         raise ResultError("the header of a member is not strict JSON") from None
     match header:
-        case {"name": str() as name, "media_type": str() as media_type, **rest} if not rest:
-            return name, media_type
+        # A name can become a file's name: nothing but small letters, digits, dot, dash and underscore.
+        case {"name": str() as name, "media_type": str() as kind, **rest} if not rest and _NAME.fullmatch(name):
+            return name, kind
         case _:
-            raise ResultError("the header of a member is not exactly name and media_type")
+            raise ResultError("the header of a member is not exactly a plain name and a media_type")

@@ -133,7 +133,7 @@ def kill(scenario: ModuleType, folder: Path) -> int:
 
 
 class Disk:
-    """What a power cut leaves: synced bytes under synced names, or under all names."""
+    """What a power cut leaves: synced bytes under synced names, under all names, or under those of the last step."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -142,6 +142,7 @@ class Disk:
         self._pins: dict[int, int] = {}
         self._moves: set[frozenset[int]] = set()
         self._live: dict[int, int] = {}
+        self._before: dict[int, dict[str, int]] = {}
         for folder, _, files in os.walk(root):
             self.synced(os.open(folder, os.O_RDONLY))
             for name in files:
@@ -187,17 +188,37 @@ class Disk:
             self.pin(Path(entry.path), entry.inode())
         return entries
 
-    def left(self, target: Path, *, all_names: bool) -> None:
-        """Write out what would be found after the cut."""
-        self._folder(self.root.stat().st_ino, self.root, target, all_names=all_names)
+    def left(self, target: Path, names: str) -> None:
+        """Write out what would be found after the cut: the `synced` names, `all`, or `newest`: the last step's too."""
+        self._folder(self.root.stat().st_ino, self.root, target, names)
+        if names == "all":
+            self.remember()
 
-    def _folder(self, inode: int, live: Path, target: Path, *, all_names: bool) -> None:
+    def remember(self) -> None:
+        """The names before the next step."""
+        self._before = {
+            folder: self._listing(Path(f"/proc/self/fd/{pin}"))
+            for folder, pin in list(self._pins.items())
+            if Path(f"/proc/self/fd/{pin}").is_dir()
+        }
+
+    def _found(self, inode: int, live: Path, names: str) -> dict[str, int]:
+        synced, now = self.names.get(inode, {}), self._listing(live)
+        if names == "synced":
+            return synced
+        if names == "all":
+            return now
+        before = self._before.get(inode, {})
+        changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+        kept = {name: child for name, child in synced.items() if name not in changed}
+        return kept | {name: child for name, child in now.items() if name in changed}
+
+    def _folder(self, inode: int, live: Path, target: Path, names: str) -> None:
         target.mkdir(parents=True, exist_ok=True)
-        listing = self._listing(live) if all_names else self.names.get(inode, {})
-        for name, child in listing.items():
+        for name, child in self._found(inode, live, names).items():
             path = Path(f"/proc/self/fd/{self._pins[child]}")
             if path.is_dir():
-                self._folder(child, path, target / name, all_names=all_names)
+                self._folder(child, path, target / name, names)
             else:
                 (target / name).write_bytes(self.bytes.get(child, b""))
 
@@ -209,6 +230,7 @@ def power(scenario: ModuleType, folder: Path) -> int:
     scenario.prepare(live)
     disk = Disk(live)
     disk.look()
+    disk.remember()
     said: list[str] = []
     cuts: list[tuple[Path, list[str], str]] = []
     fsync = os.fsync
@@ -218,16 +240,19 @@ def power(scenario: ModuleType, folder: Path) -> int:
         current.append(descriptor)
         fsync(descriptor)
 
+    def cut() -> None:
+        for names in ("newest", "synced", "all"):
+            left = folder / f"{len(cuts)}"
+            disk.left(left, names)
+            cuts.append((left, list(said), f"power cut {len(cuts) // 3}, {names} names"))
+
     def step(call: Callable[[], Any]) -> Any:
         current.clear()
         value = call()
         disk.look()
         for descriptor in current:
             disk.synced(descriptor)
-        for all_names in (False, True):
-            left = folder / f"{len(cuts)}"
-            disk.left(left, all_names=all_names)
-            cuts.append((left, list(said), f"power cut after step {len(cuts) // 2 + 1}, all names: {all_names}"))
+        cut()
         return value
 
     os.fsync = note
@@ -236,9 +261,10 @@ def power(scenario: ModuleType, folder: Path) -> int:
             scenario.act(live, said.append)
     finally:
         os.fsync = fsync
+    cut()
     for left, promised, what in cuts:
         checked(scenario, left, promised, what)
-    return len(cuts) // 2
+    return len(cuts) // 3
 
 
 def full(scenario: ModuleType, folder: Path) -> int:

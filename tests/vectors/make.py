@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ AGENT = signing_key("agent result")
 KEYS = {"alice": ALICE, "bob": BOB, "carol": CAROL, "dave": DAVE, "mallory": MALLORY, "agent": AGENT}
 
 
+@cache
 def trust() -> TrustStore:
     """Alice may ask for shop*, Bob for no kind, Carol is revoked, Dave speaks for another tenant, Mallory is unknown."""
 
@@ -132,11 +134,13 @@ def craft(
     return message + b"." + b64((sign or key.handle.sign)(message))
 
 
+@cache
 def good() -> bytes:
     """The envelope of the good job, made by the product's own signer."""
     return signing.sign_job(JobModel.model_validate(payload()), ALICE)
 
 
+@cache
 def bad() -> dict[str, bytes]:
     """`<code>--<what is wrong>` -> envelope. Every one must be refused with its code."""
     return {**_malformed(), **_headers(), **_signatures(), **_fields(), **_grants()}
@@ -291,6 +295,9 @@ def _fields() -> dict[str, bytes]:
         "user-missing": payload(requested_by={"roles": []}),
         "user-empty": payload(requested_by={**who, "user": ""}),
         "user-with-newline": payload(requested_by={**who, "user": "alice\nroot"}),
+        "user-with-line-separator": payload(requested_by={**who, "user": "alice\u2028root"}),
+        "user-turned-around": payload(requested_by={**who, "user": "\u202etoor"}),
+        "user-with-c1-control": payload(requested_by={**who, "user": "\x9b2J"}),
         "user-too-long": payload(requested_by={**who, "user": "a" * 257}),
         "roles-text": payload(requested_by={**who, "roles": "auditor"}),
         "roles-null": payload(requested_by={**who, "roles": [None]}),

@@ -9,6 +9,7 @@ import selectors
 import signal
 import sys
 import time
+from typing import Never
 
 from agent.sandbox import process
 from agent.sandbox.supervisor import Bounds, Supervisor
@@ -17,57 +18,58 @@ READING, WRITING = os.pipe()
 BOUNDS = {"wall_seconds": 30, "cpu_seconds": 30, "memory_bytes": 1 << 30}
 
 
-def record():
+def record() -> None:
     os.write(WRITING, f"{os.getpid()}\n".encode())
 
 
-def deaf():
+def deaf() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN)
-    record()
     time.sleep(600)
 
 
-def settle(depth):
+def settle(depth: int) -> None:
     """A descendant in its own session, its parent gone or not."""
     ready, say = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if depth:
             settle(depth - 1)
+        record()
         os.write(say, b"x")
         deaf()
     os.read(ready, 1)
 
 
-def exits():
+def exits() -> None:
     os.setsid()
     record()
     settle(3)
 
 
-def sleeps():
+def sleeps() -> None:
     os.setsid()
     record()
     settle(3)
     time.sleep(600)
 
 
-def same_group():
+def same_group() -> None:
     os.setsid()
     for _ in range(8):
         if os.fork() == 0:
+            record()
             deaf()
     record()
     time.sleep(600)
 
 
-def before_setsid():
+def before_setsid() -> None:
     record()
     time.sleep(600)
 
 
-def hops():
+def hops() -> None:
     """A process that is always another one: each forks its successor and exits."""
     os.setsid()
     record()
@@ -81,17 +83,17 @@ def hops():
     time.sleep(600)
 
 
-def crashes():
+def crashes() -> None:
     settle(1)
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def raises():
+def raises() -> Never:
     record()
     raise KeyError
 
 
-def waits(parent):
+def waits(parent: int) -> None:
     process.die_with_parent(parent)
     time.sleep(600)
 
@@ -107,7 +109,7 @@ SCENARIOS = {
 }
 
 
-def alive(pid):
+def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -115,7 +117,7 @@ def alive(pid):
     return True
 
 
-def main(name):
+def main(name: str) -> None:
     process.become_subreaper()
     body, bounds = SCENARIOS[name]
     selector, ends = selectors.DefaultSelector(), []

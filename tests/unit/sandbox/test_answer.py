@@ -43,7 +43,14 @@ def test_an_answer_survives(answer: Answer) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\0\0\0", encode(Answer(report=REPORT))[:-1], encode(Answer(report=REPORT)) + b"x", framed([]), b"\0\0\0\1{"],
+    [
+        b"",
+        b"\0\0\0",
+        encode(Answer(report=REPORT))[:-1],
+        encode(Answer(report=REPORT)) + b"x",
+        framed([]),
+        b"\0\0\0\1{",
+    ],
 )
 def test_what_is_cut_or_no_answer_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="the answer"):

@@ -1,8 +1,14 @@
 import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.sandbox import landlock
+
+Alone = Callable[..., Any]
+Folders = tuple[Path, Path, Path]
 
 CONFINED = """
 from agent.sandbox import landlock
@@ -40,7 +46,7 @@ say({
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path) -> Folders:
     for name in ("shown", "writable", "hidden"):
         (tmp_path / name).mkdir()
     (tmp_path / "shown" / "a").write_text("public")
@@ -50,13 +56,13 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def port():
+def port() -> Iterator[int]:
     """Where somebody really listens, so that only a rule can refuse."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_only_what_was_named_is_left(alone, folders, port) -> None:
+def test_only_what_was_named_is_left(alone: Alone, folders: Folders, port: int) -> None:
     said = alone(CONFINED, *folders, port, "")
     allowed = ("read shown", "list shown", "make in writable", "read in writable")
     assert {name: said[name] for name in allowed} == dict.fromkeys(allowed, "done")
@@ -69,7 +75,7 @@ def test_only_what_was_named_is_left(alone, folders, port) -> None:
     assert (folders[2] / "a").read_text() == "secret"
 
 
-def test_an_older_abi_confines_files_too(alone, folders, port) -> None:
+def test_an_older_abi_confines_files_too(alone: Alone, folders: Folders, port: int) -> None:
     said = alone(CONFINED, *folders, port, "1")
     assert said["used"] == 1
     assert said["read shown"] == "done"
@@ -78,7 +84,7 @@ def test_an_older_abi_confines_files_too(alone, folders, port) -> None:
     assert (said["connect"], said["bind"]) == ("done", "done")
 
 
-def test_a_port_may_be_opened(alone, port) -> None:
+def test_a_port_may_be_opened(alone: Alone, port: int) -> None:
     code = """
 from agent.sandbox import landlock
 port = int(sys.argv[1])
@@ -88,7 +94,7 @@ say([attempt(lambda: socket.socket().connect(("127.0.0.1", to))) for to in (port
     assert alone(code, port) == ["done", "EACCES"]
 
 
-def test_without_landlock_it_raises(alone, folders) -> None:
+def test_without_landlock_it_raises(alone: Alone, folders: Folders) -> None:
     code = """
 from agent.sandbox import landlock
 from pathlib import Path
@@ -102,7 +108,7 @@ say({"said": said, "still free": attempt(lambda: Path(sys.argv[1], "a").read_byt
     assert alone(code, folders[2]) == {"said": "this kernel has no Landlock", "still free": "done"}
 
 
-def test_children_are_confined_too(alone, folders) -> None:
+def test_children_are_confined_too(alone: Alone, folders: Folders) -> None:
     code = """
 from agent.sandbox import landlock
 from pathlib import Path
@@ -116,7 +122,8 @@ say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 @pytest.mark.parametrize(
-    ("version", "words", "fs_bits"), [(1, 1, 13), (2, 1, 14), (3, 1, 15), (4, 2, 15), (5, 2, 16), (6, 3, 16), (7, 3, 16)]
+    ("version", "words", "fs_bits"),
+    [(1, 1, 13), (2, 1, 14), (3, 1, 15), (4, 2, 15), (5, 2, 16), (6, 3, 16), (7, 3, 16)],
 )
 def test_every_right_of_an_abi_is_handled(version: int, words: int, fs_bits: int) -> None:
     rights = landlock.Rights.of(version)

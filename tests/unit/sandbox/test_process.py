@@ -1,14 +1,20 @@
 import os
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.sandbox import process
 from agent.sandbox.syscalls import prctl
 
+Alone = Callable[..., Any]
+
 PR_SET_PDEATHSIG = 1
 
-def test_a_child_dies_with_its_parent(alone) -> None:
+
+def test_a_child_dies_with_its_parent(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
 reading, writing = os.pipe()
@@ -35,7 +41,7 @@ def test_a_parent_that_is_gone_already_is_noticed() -> None:
     prctl(PR_SET_PDEATHSIG, 0)  # this process itself goes on as before
 
 
-def test_only_kept_descriptors_stay_open(alone) -> None:
+def test_only_kept_descriptors_stay_open(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
 fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(8)]
@@ -46,7 +52,7 @@ say([[fd in (0, 1, 2, fds[3], fds[6]) for fd in range(256) if attempt(lambda: os
     assert alone(code) == [[True] * 5, 8]
 
 
-def test_standard_streams_are_silenced(alone) -> None:
+def test_standard_streams_are_silenced(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
 kept = os.dup(1)
@@ -60,7 +66,7 @@ say(sys.stdin.read())
     assert alone(code) == ""
 
 
-def test_privileges_are_dropped(alone) -> None:
+def test_privileges_are_dropped(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
 process.drop_capabilities()
@@ -72,7 +78,7 @@ say({name: status[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapA
     assert alone(code) == {"CapEff": none, "CapPrm": none, "CapInh": none, "CapAmb": none, "NoNewPrivs": "1"}
 
 
-def test_a_process_without_dumps_cannot_be_read_by_its_own_account(alone) -> None:
+def test_a_process_without_dumps_cannot_be_read_by_its_own_account(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
 process.drop_capabilities()
@@ -89,7 +95,7 @@ say(attempt(lambda: open(f"/proc/{pid}/mem", "rb")))
     assert alone(code) == "EACCES"
 
 
-def test_resources_are_limited(alone) -> None:
+def test_resources_are_limited(alone: Alone) -> None:
     code = """
 import resource
 from agent.sandbox import process
@@ -112,7 +118,7 @@ say([{name: resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in 
     assert (memory, file) == ("ENOMEM", "EFBIG")
 
 
-def test_limits_are_never_raised(alone) -> None:
+def test_limits_are_never_raised(alone: Alone) -> None:
     code = """
 import resource
 from agent.sandbox import process
@@ -156,7 +162,7 @@ say([growth(private), growth(shared), growth(file)])
 """
 
 
-def test_memory_counts_private_and_shared_pages_but_no_files(alone, tmp_path) -> None:
+def test_memory_counts_private_and_shared_pages_but_no_files(alone: Alone, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(bytes(64 << 20))
     private, shared, mapped = alone(GROWTH, file)
@@ -165,7 +171,7 @@ def test_memory_counts_private_and_shared_pages_but_no_files(alone, tmp_path) ->
     assert mapped == pytest.approx(0, abs=0.1)
 
 
-def test_a_forked_child_starts_with_no_growth(alone) -> None:
+def test_a_forked_child_starts_with_no_growth(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
 kept = bytearray(64 << 20)
@@ -186,7 +192,7 @@ def test_memory_of_a_process_that_is_gone_cannot_be_seen() -> None:
         process.own_memory(child.pid)
 
 
-def test_threads_are_named(alone) -> None:
+def test_threads_are_named(alone: Alone) -> None:
     code = """
 import threading
 from agent.sandbox import process

@@ -1,10 +1,14 @@
 import errno
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from agent.sandbox import seccomp
 from agent.sandbox.syscalls import ARCHITECTURES, NEWEST_KNOWN, Syscalls, syscalls
+
+Alone = Callable[..., Any]
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 PID = 4242
@@ -53,9 +57,32 @@ def verdict(table: Syscalls, name: str, *arguments: int, families: tuple[int, ..
 
 @pytest.mark.parametrize(
     "name",
-    ["listen", "accept4", "bind", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"]
-    + ["memfd_create", "shmget", "mq_open", "keyctl", "io_uring_setup", "bpf", "unshare", "mount", "fchmodat"]
-    + ["setxattr", "utimensat", "truncate", "open_by_handle_at", "userfaultfd", "socketpair"],
+    [
+        "listen",
+        "accept4",
+        "bind",
+        "execve",
+        "execveat",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "pidfd_getfd",
+        "memfd_create",
+        "shmget",
+        "mq_open",
+        "keyctl",
+        "io_uring_setup",
+        "bpf",
+        "unshare",
+        "mount",
+        "fchmodat",
+        "setxattr",
+        "utimensat",
+        "truncate",
+        "open_by_handle_at",
+        "userfaultfd",
+        "socketpair",
+    ],
 )
 def test_forbidden_calls(table: Syscalls, name: str) -> None:
     assert verdict(table, name) == denied(errno.EPERM)
@@ -161,7 +188,7 @@ say(said)
 """
 
 
-def test_in_force_in_a_real_process(alone) -> None:
+def test_in_force_in_a_real_process(alone: Alone) -> None:
     said = alone(INSTALLED)
     forbidden = ("listen", "socket", "exec", "fork", "ptrace", "kill", "memfd")
     assert {name: said[name] for name in forbidden} == dict.fromkeys(forbidden, "EPERM")

@@ -2,9 +2,13 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+Alone = Callable[..., Any]
 
 FAMILY = Path(__file__).parent / "family.py"
 
@@ -49,7 +53,7 @@ def test_an_exception_is_an_exit_status_of_its_own() -> None:
     assert (said["cause"], said["status"]) == ("exit", 70)
 
 
-def test_a_server_with_threads_does_not_fork(alone) -> None:
+def test_a_server_with_threads_does_not_fork(alone: Alone) -> None:
     code = """
 import selectors, threading
 from agent.sandbox.supervisor import Bounds, Supervisor
@@ -63,7 +67,7 @@ except RuntimeError as error:
     assert "has threads" in alone(code)
 
 
-def test_a_fork_that_fails_is_an_end(alone) -> None:
+def test_a_fork_that_fails_is_an_end(alone: Alone) -> None:
     code = """
 import resource, selectors
 from agent.sandbox import process

@@ -235,7 +235,9 @@ class Bench:
                     await until(lambda: supervisor._board.state is State.ONLINE)
                     yield supervisor
             except TimeoutError:
-                raise AssertionError(f"nothing happened for long: {supervisor._answer().decode()} {sorted(map(str, self.root.rglob('*')))}") from None
+                raise AssertionError(
+                    f"nothing happened for long: {supervisor._answer().decode()} {sorted(map(str, self.root.rglob('*')))}"
+                ) from None
             supervisor.stop()
 
     def envelope(self, *, key: SigningKey | None = None, **changes: Any) -> tuple[str, bytes]:

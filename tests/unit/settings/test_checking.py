@@ -41,7 +41,9 @@ def test_nothing_to_say(sound: Settings, folder: Path) -> None:
     assert said(sound, folder, connect=True) == []
 
 
-@pytest.mark.parametrize(("name", "key"), [("sandbox.yaml", ""), ("policy.yaml", "policy: "), ("state/trust.json", "trust: ")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("sandbox.yaml", ""), ("policy.yaml", "policy: "), ("state/trust.json", "trust: ")]
+)
 def test_files_that_every_account_can_change(sound: Settings, folder: Path, name: str, key: str) -> None:
     (folder / name).chmod(0o666)
     [line] = said(sound, folder)
@@ -89,7 +91,10 @@ def test_no_source_at_all(loaded: Load, sound: Settings, folder: Path) -> None:
 
 def test_a_broken_policy_is_explained(sound: Settings, folder: Path) -> None:
     (folder / "policy.yaml").write_text(f"version: 1\ndefault: {CANARY}\nrulez: []\n")
-    assert [line.split(": ")[1:3] for line in said(sound, folder)] == [["policy.yaml:2", "default"], ["policy.yaml:3", "rulez"]]
+    assert [line.split(": ")[1:3] for line in said(sound, folder)] == [
+        ["policy.yaml:2", "default"],
+        ["policy.yaml:3", "rulez"],
+    ]
 
 
 def test_a_pattern_that_matches_no_source(sound: Settings, folder: Path) -> None:

@@ -13,7 +13,9 @@ Load = Callable[..., Settings]
 
 
 @pytest.mark.parametrize("text", ["tenant: a\n", "tenant: a\nstate_dir: ./x\n", "tenant: a\nstate_dir: /y\n"])
-@pytest.mark.parametrize("environ", [{}, {"MERIDYEN_STATE_DIR": "z"}, {"meridyen_state_dir": "/z"}, {"MERIDYEN_STATE_DIR": ""}])
+@pytest.mark.parametrize(
+    "environ", [{}, {"MERIDYEN_STATE_DIR": "z"}, {"meridyen_state_dir": "/z"}, {"MERIDYEN_STATE_DIR": ""}]
+)
 def test_it_is_the_one_of_the_settings(loaded: Load, folder: Path, text: str, environ: dict[str, str]) -> None:
     settings = loaded(text, **environ)
     assert state_dir(folder / "sandbox.yaml", environ) == settings.state_dir

@@ -43,7 +43,10 @@ def test_the_settings_name_it(loaded: Load, folder: Path) -> None:
 
 
 def test_rules_have_short_forms(tmp_path: Path) -> None:
-    text = HEAD + "rules:\n  - {match: '*.*.*.a', rule: null}\n  - {match: '*.*.*.b', rule: {bucket: 10}}\n  - {match: '*.*.*.c', rule: keep}\n"
+    text = (
+        HEAD
+        + "rules:\n  - {match: '*.*.*.a', rule: null}\n  - {match: '*.*.*.b', rule: {bucket: 10}}\n  - {match: '*.*.*.c', rule: keep}\n"
+    )
     assert [line.rule.rule for line in read(tmp_path, text).policy.rules] == ["null", "bucket", "keep"]
 
 
@@ -54,13 +57,22 @@ def test_rules_have_short_forms(tmp_path: Path) -> None:
         ("version: 1\ndefault: mask\n", "policy.yaml:2: default: must be `redact`, `keep` or `refuse`."),
         (HEAD + "rulez: []\n", "policy.yaml:3: rulez: this key does not exist. Fix: Did you mean `rules`?"),
         (HEAD + "rules: [{match: '*.*.*.a', rule: redcat}]", "policy.yaml:3: rules[0].rule: "),
-        (HEAD + "rules:\n- {match: '*.*.*.a', rule: {bucket: 0}}", "policy.yaml:4: rules[0].rule.bucket: must be more than 0."),
-        (HEAD + "rules:\n- {match: '*.*.*.a', rule: {token: {domin: x}}}", "policy.yaml:4: rules[0].rule.token.domin: this key does not exist. Fix: Did you mean `domain`?"),
+        (
+            HEAD + "rules:\n- {match: '*.*.*.a', rule: {bucket: 0}}",
+            "policy.yaml:4: rules[0].rule.bucket: must be more than 0.",
+        ),
+        (
+            HEAD + "rules:\n- {match: '*.*.*.a', rule: {token: {domin: x}}}",
+            "policy.yaml:4: rules[0].rule.token.domin: this key does not exist. Fix: Did you mean `domain`?",
+        ),
         (HEAD + f"rules: [{{match: {CANARY}, rule: keep}}]", "policy.yaml:3: rules[0].match: "),
         (HEAD + "rules: [keep]", "policy.yaml:3: rules[0]: must be a block of keys."),
         (HEAD + "rules: [{match: '*.*.*.a'}]", "policy.yaml:3: rules[0].rule: is missing."),
         (HEAD + f"tables: {{allow: {CANARY}}}", "policy.yaml:3: tables.allow: must be a list."),
-        (HEAD + f"rules: [{{match: '*.*.*.a', rule: redact, unless_roles: {CANARY}}}]", "rules[0].unless_roles: must be a list."),
+        (
+            HEAD + f"rules: [{{match: '*.*.*.a', rule: redact, unless_roles: {CANARY}}}]",
+            "rules[0].unless_roles: must be a list.",
+        ),
     ],
 )
 def test_mistakes_are_named_by_line_and_key(tmp_path: Path, text: str, said: str) -> None:
@@ -85,7 +97,15 @@ def test_keys_that_are_not_enforced_yet_are_refused(tmp_path: Path, text: str, k
     assert "support" in said
 
 
-@pytest.mark.parametrize("text", ["min_group_size: 1", "release: {pii_net: 'off'}", "release: {pii_net: off}", "release: {require_aggregate: false}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "min_group_size: 1",
+        "release: {pii_net: 'off'}",
+        "release: {pii_net: off}",
+        "release: {require_aggregate: false}",
+    ],
+)
 def test_saying_that_they_are_off_is_allowed(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, f"{HEAD}{text}\n").policy.min_group_size == 1
 
@@ -95,7 +115,7 @@ TOKEN = HEAD + 'keys: {token: "file:token.key"}\nrules: [{match: "*.*.*.a", rule
 
 def test_the_token_key_is_read_on_demand_beside_the_policy(tmp_path: Path) -> None:
     loaded = read(tmp_path, TOKEN)
-    with pytest.raises(ConfigError, match="keys.token: the secret's file does not exist"):
+    with pytest.raises(ConfigError, match=r"keys.token: the secret's file does not exist"):
         loaded.token_key()
     (tmp_path / "token.key").write_text("k" * 32 + "\n")
     (tmp_path / "token.key").chmod(0o600)
@@ -112,7 +132,9 @@ def test_a_short_token_key_is_refused(tmp_path: Path) -> None:
 def test_a_token_key_that_every_account_can_read_stops_the_agent(tmp_path: Path) -> None:
     (tmp_path / "token.key").write_text(CANARY)
     (tmp_path / "token.key").chmod(0o644)
-    assert refused(tmp_path, TOKEN)[0].startswith("policy.yaml:3: keys.token: every account can read the secret's file.")
+    assert refused(tmp_path, TOKEN)[0].startswith(
+        "policy.yaml:3: keys.token: every account can read the secret's file."
+    )
 
 
 def test_a_missing_policy_is_named(loaded: Load) -> None:

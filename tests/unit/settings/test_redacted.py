@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Discriminator, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from agent.core.errors import ConfigError
-from agent.settings import Settings, settings
+from agent.settings import Settings
 from agent.settings.secrets import Secrets
 from agent.settings.settings import Origin
 from agent.sources import Config as SourceConfig
@@ -85,7 +85,9 @@ def test_secrets_are_never_shown(with_secret: Callable[..., Settings], written: 
     assert CANARY not in f"{plain} {traced} {settings!r} {settings} {settings.origin!r}"
 
 
-def test_a_worker_gets_the_source_with_its_secrets_and_absolute_paths(with_secret: Callable[..., Settings], folder: Path) -> None:
+def test_a_worker_gets_the_source_with_its_secrets_and_absolute_paths(
+    with_secret: Callable[..., Settings], folder: Path
+) -> None:
     settings = with_secret("env:PW", PW=CANARY, TLS="t")
     assert json.loads(settings.source_json("wh") or "") == {
         "type": "warehouse",

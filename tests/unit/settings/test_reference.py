@@ -33,7 +33,20 @@ def test_every_key_is_documented() -> None:
 
 def test_every_rule_is_documented() -> None:
     page = (ROOT / "docs/policy.md").read_text()
-    for rule in ("redact", "keep", "null", "token", "last4", "partial", "email", "year", "month", "bucket", "round", "constant"):
+    for rule in (
+        "redact",
+        "keep",
+        "null",
+        "token",
+        "last4",
+        "partial",
+        "email",
+        "year",
+        "month",
+        "bucket",
+        "round",
+        "constant",
+    ):
         [line] = re.findall(rf"^\| `{rule}` \|(.*)\|$", page, re.MULTILINE)
         assert all(cell.strip() for cell in line.split("|")), rule
 

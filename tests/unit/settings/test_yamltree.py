@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.settings import SettingsError, yamltree
@@ -134,12 +134,14 @@ def test_the_line_of_a_wrong_byte_is_named() -> None:
     assert refused(b"a: 1\nb: \xff\n").startswith("f.yaml:2: ")
 
 
+@settings(database=None, deadline=None, max_examples=60)
 @given(st.text(max_size=200) | st.text(alphabet="ab:-[]{}&*!#'\"\n\t |>?%@,0", max_size=60))
 def test_any_text_is_read_or_refused_in_our_own_words(text: str) -> None:
     with suppress(SettingsError):
         assert isinstance(yamltree.parse(text.encode("utf-8", "replace"), "f.yaml").data, dict)
 
 
+@settings(database=None, deadline=None, max_examples=60)
 @given(
     st.dictionaries(
         st.text("abcdefgh", min_size=1),

@@ -192,6 +192,7 @@ def test_a_commit_that_does_not_fit_can_be_finished_later(store: SpoolStore) -> 
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
     assert store.pending() == ()
+    assert store.bytes() == len(b"sealed")
     sealed = store.commit(FIRST, JOB, manifest, 5e9)
     assert store.pending() == (sealed,)
     assert sealed.parts.read_bytes() == b"sealed"

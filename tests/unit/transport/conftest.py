@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ class Drop:
         first = self.box.poll(free)
         self.clock.seconds += 2
         return [*first, *self.box.poll(free - len(first))]
+
+    def names(self, offers: list[Offer]) -> list[str]:
+        """The job files behind offers."""
+        return [offer.ref.rpartition("@")[0] for offer in offers]
+
+    def ref(self, name: str) -> str:
+        """The ref of a file in processing."""
+        return f"{name}@{sha256((self.processing / name).read_bytes()).hexdigest()[:16]}"
 
     def files(self, folder: str) -> set[str]:
         return {path.name for path in (self.root / folder).iterdir()}

@@ -44,7 +44,7 @@ async def test_a_job_that_comes_while_it_waits_is_offered(drop: Any, whole: byte
     transport = config(drop.root).open(drop.clock)
     assert await transport.offers(4) == []
     (drop.new / "a.mjob").write_bytes(whole)
-    assert [offer.ref for offer in await transport.offers(4)] == ["a.mjob"]
+    assert drop.names(await transport.offers(4)) == ["a.mjob"]
 
 
 async def test_no_free_slot_means_no_offer(drop: Any, whole: bytes) -> None:

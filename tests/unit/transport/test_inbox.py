@@ -25,7 +25,7 @@ def envelope(**payload: Any) -> bytes:
 def test_a_whole_envelope_is_offered_at_once_and_held(drop: Any, whole: bytes) -> None:
     (drop.new / "a.mjob").write_bytes(whole)
     (offer,) = drop.box.poll(4)
-    assert (offer.ref, offer.envelope) == ("a.mjob", whole)
+    assert (offer.ref, offer.envelope) == (drop.ref("a.mjob"), whole)
     assert drop.files("inbox/new") == set()
     assert drop.files("processing") == {"a.mjob"}
     assert drop.box.poll(4) == []
@@ -36,9 +36,9 @@ def test_the_oldest_come_first_and_never_more_than_are_free(drop: Any, whole: by
         path = drop.new / f"{name}.mjob"
         path.write_bytes(whole)
         os.utime(path, (age, age))
-    assert [offer.ref for offer in drop.box.poll(2)] == ["c.mjob", "a.mjob"]
+    assert drop.names(drop.box.poll(2)) == ["c.mjob", "a.mjob"]
     assert drop.box.poll(0) == []
-    assert [offer.ref for offer in drop.box.poll(2)] == ["b.mjob"]
+    assert drop.names(drop.box.poll(2)) == ["b.mjob"]
 
 
 @pytest.mark.parametrize("length", [0, 1, 5, 50, 90])
@@ -86,12 +86,12 @@ def test_inbox_tmp_is_never_touched(drop: Any, whole: bytes) -> None:
 def test_a_second_file_of_the_same_name_waits_for_the_first(drop: Any) -> None:
     first, second = envelope(id=JOB), envelope(id=JOB, seq=2)
     (drop.new / "a.mjob").write_bytes(first)
-    drop.box.poll(4)
+    (offer,) = drop.box.poll(4)
     (drop.new / "a.mjob").write_bytes(second)
     (drop.new / "b.mjob").write_bytes(first)
-    assert [offer.ref for offer in drop.settled()] == ["b.mjob"]
+    assert drop.names(drop.settled()) == ["b.mjob"]
     assert (drop.processing / "a.mjob").read_bytes() == first
-    drop.box.settle("a.mjob", 1.0)
+    drop.box.settle(offer.ref, 1.0)
     assert [offer.envelope for offer in drop.box.poll(4)] == [second]
 
 
@@ -101,8 +101,40 @@ def test_recovered_are_those_that_an_earlier_run_held(drop: Any, whole: bytes) -
     drop.box.poll(4)
     assert drop.box.recovered() == []
     again = drop.opened()
-    assert [(offer.ref, offer.envelope) for offer in again.recovered()] == [("a.mjob", whole), ("b.mjob", whole)]
+    offers = again.recovered()
+    assert drop.names(offers) == ["a.mjob", "b.mjob"]
+    assert [offer.envelope for offer in offers] == [whole, whole]
     assert again.recovered() == []
+
+
+def test_a_later_file_of_the_same_name_is_not_what_an_earlier_ref_means(drop: Any) -> None:
+    (drop.new / "a.mjob").write_bytes(envelope(id=JOB))
+    (first,) = drop.box.poll(4)
+    drop.box.settle(first.ref, 1.0)
+    later = envelope(id=JOB, seq=2)
+    (drop.new / "a.mjob").write_bytes(later)
+    drop.box.poll(4)
+    for box in (drop.box, drop.opened()):
+        box.settle(first.ref, 2.0)
+        box.reject(first.ref, REJECTION)
+    assert (drop.processing / "a.mjob").read_bytes() == later
+    assert drop.files("failed") == set()
+
+
+@pytest.mark.parametrize("ref", ["", "@", "a.mjob", "../../inbox/new/x.mjob@", "../archive/x@0"])
+def test_a_ref_that_was_never_given_means_nothing(drop: Any, ref: str) -> None:
+    (drop.processing / "a.mjob").write_bytes(envelope(id=JOB))
+    drop.box.settle(ref, 1.0)
+    drop.box.reject(ref, REJECTION)
+    assert drop.files("processing") == {"a.mjob"}
+
+
+def test_a_job_that_an_earlier_run_held_can_be_settled_before_it_is_recovered(drop: Any) -> None:
+    (drop.new / "a.mjob").write_bytes(envelope(id=JOB))
+    (offer,) = drop.box.poll(4)
+    drop.opened().settle(offer.ref, 1.0)
+    assert drop.files("archive") == {f"{JOB}.json"}
+    assert drop.files("processing") == set()
 
 
 def test_recovered_judges_what_lies_in_processing(drop: Any, whole: bytes) -> None:
@@ -110,16 +142,16 @@ def test_recovered_judges_what_lies_in_processing(drop: Any, whole: bytes) -> No
     (drop.processing / "notes.txt").write_bytes(b"notes")
     (drop.processing / ".0000.partial").write_bytes(b"half")
     (drop.processing / "a.mjob").write_bytes(whole)
-    assert [offer.ref for offer in drop.box.recovered()] == ["a.mjob"]
+    assert drop.names(drop.box.recovered()) == ["a.mjob"]
     assert drop.files("processing") == {"a.mjob"}
     assert drop.files("failed") == {"link.mjob", "link.reason.json", "notes.txt", "notes.reason.json"}
 
 
 def test_a_rejected_file_keeps_its_bytes_beside_the_reason(drop: Any, whole: bytes) -> None:
     (drop.new / "a.mjob").write_bytes(whole)
-    drop.box.poll(4)
+    (offer,) = drop.box.poll(4)
     for _ in range(2):
-        drop.box.reject("a.mjob", REJECTION)
+        drop.box.reject(offer.ref, REJECTION)
     assert drop.files("failed") == {"a.mjob", "a.reason.json"}
     assert (drop.failed / "a.mjob").read_bytes() == whole
     assert json.loads((drop.failed / "a.reason.json").read_bytes()) == {
@@ -136,10 +168,12 @@ def test_nothing_in_failed_is_overwritten(drop: Any, whole: bytes) -> None:
     (drop.failed / "a-2.reason.json").write_bytes(b"somebody's")
     for _ in range(3):
         (drop.new / "a.mjob").write_bytes(whole)
-        drop.box.poll(4)
-        drop.box.reject("a.mjob", REJECTION)
+        (offer,) = drop.box.poll(4)
+        drop.box.reject(offer.ref, REJECTION)
     assert (drop.failed / "a.mjob").read_bytes() == b"earlier"
     assert (drop.failed / "a-2.reason.json").read_bytes() == b"somebody's"
+    expected = {f"{stem}{end}" for stem in ("a-3", "a-4", "a-5") for end in (".mjob", ".reason.json")}
+    assert drop.files("failed") == {"a.mjob", "a-2.reason.json"} | expected
     for stem in ("a-3", "a-4", "a-5"):
         assert (drop.failed / f"{stem}.mjob").read_bytes() == whole
         assert json.loads((drop.failed / f"{stem}.reason.json").read_bytes())["code"] == "envelope.signature"
@@ -147,13 +181,13 @@ def test_nothing_in_failed_is_overwritten(drop: Any, whole: bytes) -> None:
 
 def test_a_rejection_that_fails_can_be_tried_again(drop: Any, whole: bytes) -> None:
     (drop.new / "a.mjob").write_bytes(whole)
-    drop.box.poll(4)
+    (offer,) = drop.box.poll(4)
     drop.failed.rename(drop.root / "elsewhere")
     with pytest.raises(TransportError, match="failed"):
-        drop.box.reject("a.mjob", REJECTION)
+        drop.box.reject(offer.ref, REJECTION)
     assert drop.files("processing") == {"a.mjob"}
     (drop.root / "elsewhere").rename(drop.failed)
-    drop.box.reject("a.mjob", REJECTION)
+    drop.box.reject(offer.ref, REJECTION)
     assert drop.files("failed") == {"a.mjob", "a.reason.json"}
 
 
@@ -163,9 +197,9 @@ def test_settling_keeps_headers_only(drop: Any) -> None:
         requested_by={"user": "ana"}, task={"kind": "sql", "statement": "select canary"},
     )  # fmt: skip
     (drop.new / "a.mjob").write_bytes(data)
-    drop.box.poll(4)
+    (offer,) = drop.box.poll(4)
     for _ in range(2):
-        drop.box.settle("a.mjob", 99.0)
+        drop.box.settle(offer.ref, 99.0)
     assert drop.files("processing") == set()
     assert drop.files("archive") == {f"{JOB}.json"}
     assert json.loads((drop.root / f"archive/{JOB}.json").read_bytes()) == {
@@ -179,34 +213,34 @@ def test_the_archive_holds_what_was_offered_not_what_its_owner_wrote_later(drop:
     path = drop.new / "a.mjob"
     path.write_bytes(data)
     with path.open("r+b") as owner:
-        drop.box.poll(4)
+        (offer,) = drop.box.poll(4)
         owner.write(envelope(id="01JD00000000000000000000ZZ"))
         owner.flush()
-        drop.box.settle("a.mjob", 1.0)
+        drop.box.settle(offer.ref, 1.0)
     assert drop.files("archive") == {f"{JOB}.json"}
 
 
 def test_archive_records_are_not_overwritten(drop: Any) -> None:
     for seq in (1, 2):
         (drop.new / "a.mjob").write_bytes(envelope(id=JOB, seq=seq))
-        drop.box.poll(4)
-        drop.box.settle("a.mjob", 1.0)
+        (offer,) = drop.box.poll(4)
+        drop.box.settle(offer.ref, 1.0)
     assert drop.files("archive") == {f"{JOB}.json", f"{JOB}-2.json"}
 
 
 def test_an_archive_name_never_leaves_its_folder(drop: Any) -> None:
     data = envelope(id="../../../evil")
     (drop.new / "a.mjob").write_bytes(data)
-    drop.box.poll(4)
-    drop.box.settle("a.mjob", 1.0)
+    (offer,) = drop.box.poll(4)
+    drop.box.settle(offer.ref, 1.0)
     assert drop.files("archive") == {f"{job_digest(data)}.json"}
 
 
 def settle(drop: Any, *numbers: int) -> None:
     for number in numbers:
         (drop.new / "a.mjob").write_bytes(envelope(id=JOB, stream="plant", seq=number))
-        drop.box.poll(4)
-        drop.box.settle("a.mjob", 1.0)
+        (offer,) = drop.box.poll(4)
+        drop.box.settle(offer.ref, 1.0)
 
 
 def test_gaps_in_a_stream_are_reported_until_they_close(drop: Any) -> None:

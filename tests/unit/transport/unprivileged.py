@@ -98,7 +98,7 @@ def read_only_inbox(drop: Path) -> None:
     assert "writable" in box.problems()[0]
     (drop / "inbox/new").chmod(0o700)
     clock.seconds = _inbox.RETRY_SECONDS
-    assert [offer.ref for offer in box.poll(4)] == ["a.mjob"]
+    assert [offer.ref[:6] for offer in box.poll(4)] == ["a.mjob"]
     assert box.problems() == ()
 
 
@@ -106,7 +106,7 @@ def immovable(drop: Path) -> None:
     """A folder of somebody else's cannot be moved; jobs beside it go on."""
     box, _ = box_of(drop)
     (drop / "inbox/new/b.mjob").write_bytes(WHOLE)
-    assert [offer.ref for offer in box.poll(4)] == ["b.mjob"]
+    assert [offer.ref[:6] for offer in box.poll(4)] == ["b.mjob"]
     assert "'alien' stays where it is" in box.problems()[0], box.problems()
     assert (drop / "failed/alien.reason.json").exists()
     (drop / "inbox/new/alien").rmdir()

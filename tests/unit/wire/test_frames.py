@@ -182,6 +182,14 @@ def test_parquet_takes_what_it_has_no_type_for_as_text() -> None:
     assert json.loads(again.column("inner").to_pylist()[0]) == {"a": "P1M2DT0.000000003S"}
 
 
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("table", [RICH, ODD], ids=["rich", "odd"])
+def test_an_opened_table_goes_on_in_any_format(form: str, table: Any) -> None:
+    sink = io.BytesIO()
+    assert frames.encode_table(through(table, "arrow"), form, sink.write) == frames.media_type(form)
+    assert sink.getvalue() == encoded(table, form)
+
+
 # streaming
 
 

@@ -2,11 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.wire import strictjson
 from agent.wire.errors import ResultError
 from agent.wire.models import PART_BYTES
-from agent.wire.payload import Member, PayloadWriter, read_payload, size_class
+from agent.wire.payload import MAX_MEMBERS, Member, PayloadWriter, read_payload, size_class
 
-NAMES = st.text(max_size=40)
+NAMES = st.from_regex(r"\A[a-z0-9][a-z0-9._-]{0,40}\Z")
 MEMBERS = st.lists(
     st.tuples(NAMES, st.lists(st.binary(max_size=300), max_size=5)), max_size=4, unique_by=lambda m: m[0]
 )
@@ -98,9 +99,19 @@ def test_a_member_that_breaks_is_not_ended() -> None:
         read_payload(plain)
 
 
-def test_a_name_that_is_too_long_is_refused() -> None:
-    with pytest.raises(ValueError), PayloadWriter(bytearray().extend).member("a" * 1025, "b"):
+@pytest.mark.parametrize("name", ["", "a" * 65, "../a", "/a", ".a", "a/b", "a\\b", "a\n", "A", "é", "a b", "a\x00"])
+def test_a_name_that_could_be_a_path_is_neither_written_nor_read(name: str) -> None:
+    with pytest.raises(ValueError), PayloadWriter(bytearray().extend).member(name, "b"):
         pass
+    header = strictjson.dumps({"name": name, "media_type": "b"})
+    with pytest.raises(ResultError):
+        read_payload(raw(word(len(header)), header, word(0), word(0)))
+
+
+def test_more_members_than_the_format_allows_are_refused() -> None:
+    assert len(read_payload(write([(f"m{i}", []) for i in range(MAX_MEMBERS)]))) == MAX_MEMBERS
+    with pytest.raises(ResultError):
+        read_payload(write([(f"m{i}", []) for i in range(MAX_MEMBERS + 1)]))
 
 
 @pytest.mark.parametrize(

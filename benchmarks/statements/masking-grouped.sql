@@ -1,0 +1,1 @@
+SELECT card, count(*) AS sales, sum(amount) AS total FROM sales GROUP BY card

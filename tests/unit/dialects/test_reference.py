@@ -1,0 +1,25 @@
+"""docs/sql holds one page a dialect with all that a statement may use."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.dialects import DIALECTS, reference
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("path", reference.files())
+def test_the_pages_are_current(path: str) -> None:
+    assert (ROOT / path).read_text() == reference.files()[path], "run: python -m agent.dialects.reference"
+
+
+def test_there_is_no_page_too_many() -> None:
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/sql").iterdir()} == set(reference.files())
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_name_stands_on_the_page(name: str) -> None:
+    dialect = DIALECTS[name]
+    words = set(reference.page(dialect).replace(",", " ").split())
+    assert dialect.functions | dialect.bare_functions | dialect.table_functions | dialect.casts <= words
