@@ -258,7 +258,6 @@ def test_the_service_process_loads_no_driver_no_parser_and_no_frames() -> None:
 
 
 PROVIDED = {
-    "annotated_types": "pydantic",
     "pydantic_core": "pydantic",
     "yaml": "pyyaml",
 }

@@ -1,10 +1,14 @@
 """`agent config`: check, show and describe the configuration."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from agent.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from agent.settings import Settings
 
 app = typer.Typer(help="Check, show and describe the configuration.", no_args_is_help=True)
 
@@ -24,7 +28,8 @@ def check(
     from agent.settings import check as inspect
 
     try:
-        findings = list(inspect(settings(config), connect=connect))
+        loaded = settings(config)
+        findings = list(inspect(loaded, connect=_probe(loaded) if connect else None))
     except SettingsError as error:
         findings = list(error.findings)
     errors = [finding for finding in findings if finding.level == "error"]
@@ -38,6 +43,22 @@ def check(
             put(f"ok: {find_config(config)}" + (f", {len(findings)} warnings" if findings else ""))
     if errors:
         raise typer.Exit(CONFIGURATION)
+
+
+def _probe(loaded: "Settings") -> "Callable[[str], tuple[str, str] | None]":
+    """Opens a source where jobs open it: in a worker."""
+    from agent.cli.execute import single
+    from agent.settings import load_policy
+
+    def probe(name: str) -> tuple[str, str] | None:
+        task = {"kind": "sql", "source": name, "statement": "SELECT 1 AS one"}
+        found = single(loaded, load_policy(loaded), task, {})
+        if isinstance(found, dict):
+            return found["message"], found["hint"]
+        outcome = found.outcome
+        return None if outcome.outcome == "completed" else (outcome.message, outcome.hint)
+
+    return probe
 
 
 @app.command("show")

@@ -73,14 +73,16 @@ class Dialect:
         found = self.engine.parser().parse(tokens if tokens is not None else self.engine.tokenize(sql), sql)
         return [tree for tree in found if tree is None or isinstance(tree, exp.Expression)]
 
-    def generate(self, tree: exp.Expression) -> str:
+    def generate(self, tree: exp.Expression, *, spare: bool = True) -> str:
         """The one text that may run: no comments, every identifier quoted, no guessing about what is unsupported.
 
-        Quoting matters: engines read some characters (a no-break space, say) as white space outside quotes.
+        Quoting matters: engines read some characters (a no-break space, say) as white space outside quotes. sqlglot
+        changes a tree while it writes: unless it may do that to this one, it works on a copy (`spare`).
         """
         return tree.sql(
             dialect=self.engine,
             comments=False,
+            copy=spare,
             identify=True,
             unsupported_level=sqlglot.ErrorLevel.RAISE,
         )

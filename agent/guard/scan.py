@@ -1,7 +1,8 @@
 """Statement text -> tokens, or `Refuse`: what must hold before a parser sees the text.
 
-The limits keep the parser's own recursion and its super-linear corners (chained brackets) out of reach: sqlglot's
-compiled build ends the process on deeply nested sub-selects, and needs minutes for 20,000 chained subscripts.
+The limits keep the parser's own recursion and its super-linear corners out of reach: sqlglot's compiled build ends the
+process on deeply nested sub-selects, needs minutes for 20,000 chained subscripts, and reads what stands in the brackets
+of a type word twice at every level (`DECIMAL(DECIMAL(…`).
 """
 
 import re
@@ -20,9 +21,15 @@ MAX_TOKENS: Final = 16_384
 MAX_OF: Final = {"(": 2_000, "[": 400, "{": 400, "::": 400, "->": 400, ".": 6_000, "case": 1_000}
 MAX_RUN: Final = 100
 """Words in a row that open another level without a bracket (NOT NOT …, - - …, CASE WHEN CASE …)."""
+MAX_REREAD: Final = 32_768
+"""How many words may be read again because they stand in the brackets of type words: 2^depth - 1 for each."""
 
 _OPENING: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_BRACKET: Final = re.compile(r"[()\[\]{}]")
 _PREFIX: Final = words("- + ~ ! not case when then else exists interval map array distinct from lambda any all")
+_PLAIN: Final = frozenset(
+    {TokenType.STRING, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.COMMA, TokenType.R_PAREN, TokenType.EQ}
+)
 _SPLIT_WORDS: Final = re.compile(r"/\*[!+M]")
 
 
@@ -36,6 +43,7 @@ def scan(sql: str, dialect: Dialect) -> list[Token]:
     if len(tokens) > MAX_TOKENS:
         raise Refuse("sql.size", f"The statement has more than {MAX_TOKENS} words.", "Pass long lists as parameters.")
     _check_nesting(tokens)
+    _check_rereading(tokens, dialect)
     return tokens
 
 
@@ -54,8 +62,8 @@ def _check_text(sql: str) -> None:
         )
     # Counted over the raw text, quotes or not: whoever disagrees about quoting must not get past it.
     depth = deepest = 0
-    for character in sql:
-        depth += _OPENING.get(character, 0)
+    for bracket in _BRACKET.findall(sql):
+        depth += _OPENING[bracket]
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH:
         raise Refuse("sql.depth", f"Brackets are nested deeper than {MAX_DEPTH}.", "Flatten the query with WITH.")
@@ -65,15 +73,37 @@ def _check_nesting(tokens: list[Token]) -> None:
     counts = dict.fromkeys(MAX_OF, 0)
     run = cases = 0
     for token in tokens:
-        word = token.text.lower()
-        if token.token_type in {TokenType.STRING, TokenType.IDENTIFIER}:
+        if token.token_type in _PLAIN:
             run = 0
             continue
+        word = token.text.lower()
         if word in counts:
             counts[word] += 1
             if counts[word] > MAX_OF[word]:
                 raise Refuse("sql.depth", f"The statement has more than {MAX_OF[word]} of {word!r}.", "Simplify it.")
-        cases += {"case": 1, "end": -1}.get(word, 0)
+        if word == "case":
+            cases += 1
+        elif word == "end":
+            cases -= 1
         run = run + 1 if word in _PREFIX else 0
         if run > MAX_RUN or cases > MAX_RUN:
             raise Refuse("sql.depth", f"More than {MAX_RUN} levels without brackets.", "Flatten the expression.")
+
+
+def _check_rereading(tokens: list[Token], dialect: Dialect) -> None:
+    types = dialect.grammar.parser_class.TYPE_TOKENS
+    opened: list[bool] = []
+    depth = work = 0
+    before = None
+    for token in tokens:
+        kind = token.token_type
+        if kind is TokenType.L_PAREN:
+            opened.append(before in types)
+            depth += opened[-1]
+        elif kind is TokenType.R_PAREN and opened:
+            depth -= opened.pop()
+        if depth:
+            work += (1 << min(depth, 30)) - 1
+        before = kind
+    if work > MAX_REREAD:
+        raise Refuse("sql.depth", "Type words with brackets are nested too deeply.", "Use plainer types and casts.")

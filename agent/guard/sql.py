@@ -1,7 +1,7 @@
 """`SqlTask` -> `Plan`, or `Refuse`: the one place that decides whether a statement may be considered at all."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -20,7 +20,6 @@ from agent.guard.relations import uses
 from agent.guard.scan import scan
 from agent.guard.walk import refused_function, walk
 
-_EXPLAIN: Final = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN\b", re.IGNORECASE | re.DOTALL)
 _STRUCTURAL: Final = words(
     """cast try_cast interval filter over in values and or not on using as select from where having when then else
     case by distinct all any some exists union except intersect limit offset between like ilike similar to is with
@@ -46,26 +45,38 @@ class Plan:
     parameters: Mapping[str, ParameterValue]
 
 
+@contextmanager
+def shallow() -> Iterator[None]:
+    """Turns a tree that is too deep for some step into Refuse(sql.depth)."""
+    try:
+        yield
+    except RecursionError:
+        raise Refuse("sql.depth", "The statement is nested too deeply.", "Flatten the query with WITH.") from None
+
+
+@shallow()
 def admit(task: SqlTask, catalog: Catalog) -> Plan:
     """The plan of a task over the relations that `catalog` shows. Raises Refuse(sql.*). Pure; the text is never run."""
     dialect = DIALECTS[catalog.dialect]
-    text, explain = _without_explain(task.statement, dialect)
-    tree = quoted(parse_one(text, dialect), dialect)
+    text, tokens, explain = _without_explain(task.statement, dialect)
+    tree = quoted(parse_one(text, dialect, tokens), dialect)
     check(tree, catalog, dialect)
-    without_positions(tree)
     names = frozenset(str(node.this) for node in tree.find_all(exp.Placeholder))
     _check_values(task.parameters)
     return Plan(tree=tree, dialect=dialect, explain=explain, names=names, parameters=task.parameters)
 
 
-def parse_one(text: str, dialect: Dialect) -> exp.Expression:
-    """Exactly one statement that is a query. Raises Refuse(sql.parse | sql.statements | sql.root | …)."""
-    tokens = scan(text, dialect)
+def parse_one(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> exp.Expression:
+    """Exactly one statement that is a query, whose scanned `tokens` may be known.
+
+    Raises Refuse(sql.parse | sql.statements | sql.root | …).
+    """
+    tokens = scan(text, dialect) if tokens is None else tokens
     for word, bracket in pairwise(tokens) if dialect.misread else ():
         if bracket.token_type is TokenType.L_PAREN and word.text.lower() in dialect.misread:
             raise refused_function(word.text, dialect)
     renamed = _engine_parameters(text, tokens, dialect)
-    if renamed != text:
+    if renamed is not None:
         text, tokens = renamed, scan(renamed, dialect)
     try:
         trees = [
@@ -91,13 +102,22 @@ def canonical(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
 
 
 def quoted(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
-    """The tree, changed in place: every identifier quoted in the engine's own case, every text a plain literal."""
-    for node in list(tree.find_all(*dialect.strings)) if dialect.strings else ():
+    """The tree, changed in place: every identifier quoted in the engine's own case, every text a plain literal.
+
+    The places of its words in the text are dropped: see `without_positions`.
+    """
+    texts = []
+    for node in tree.walk():
+        node._meta = node.comments = None  # noqa: SLF001 - there is no public way to drop it
+        if isinstance(node, exp.Identifier):
+            if not node.args.get("quoted"):
+                if isinstance(node.this, str) and dialect.case != "insensitive":
+                    node.args["this"] = dialect.fold(node.this, quoted=False)
+                node.args["quoted"] = True
+        elif isinstance(node, dialect.strings):
+            texts.append(node)
+    for node in texts:
         node.replace(exp.Literal.string(str(node.this)))
-    for node in tree.find_all(exp.Identifier):
-        if isinstance(node.this, str) and not node.args.get("quoted"):
-            node.set("this", node.this if dialect.case == "insensitive" else dialect.fold(node.this, quoted=False))
-        node.set("quoted", True)
     return tree
 
 
@@ -112,10 +132,13 @@ def reparsed(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> 
     return without_positions(again)
 
 
-def written(tree: exp.Expression, dialect: Dialect) -> str:
-    """The tree's text in the engine's dialect. Raises Refuse(sql.rewrite) for what the dialect cannot say."""
+def written(tree: exp.Expression, dialect: Dialect, *, spare: bool = True) -> str:
+    """The tree's text in the engine's dialect. Raises Refuse(sql.rewrite) for what the dialect cannot say.
+
+    Without `spare` the tree itself becomes what sqlglot makes of it while it writes.
+    """
     try:
-        return dialect.generate(tree)
+        return dialect.generate(tree, spare=spare)
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
         message = f"The statement uses what cannot be written in {dialect.name}."
         raise Refuse("sql.rewrite", message, "Write it more plainly, without constructs of other dialects.") from None
@@ -143,12 +166,10 @@ def _is_quoted(text: str, token: Token) -> bool:
     return text[token.start : token.start + 1] in {'"', "`", "'"}
 
 
-def _without_explain(text: str, dialect: Dialect) -> tuple[str, bool]:
-    if not _EXPLAIN.match(text):
-        return text, False
+def _without_explain(text: str, dialect: Dialect) -> tuple[str, list[Token], bool]:
     tokens = scan(text, dialect)
-    if tokens[0].text.upper() != "EXPLAIN":
-        return text, False
+    if not tokens or tokens[0].text.upper() != "EXPLAIN":
+        return text, tokens, False
     if not dialect.explain:
         raise Refuse("sql.explain", f"EXPLAIN is not available in {dialect.name}.", "Run the query itself.")
     # sqlglot keeps everything after EXPLAIN as one text: look at that text itself.
@@ -156,13 +177,13 @@ def _without_explain(text: str, dialect: Dialect) -> tuple[str, bool]:
     inner = scan(rest, dialect)
     if not inner or inner[0].text.upper() in {"ANALYZE", "ANALYSE", "(", "QUERY", "VERBOSE", "EXPLAIN"}:
         raise Refuse("sql.explain", "EXPLAIN is allowed only bare.", "Drop ANALYZE and options.")
-    return rest, True
+    return rest, inner, True
 
 
-def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str:
-    """`:name` in the engine's own spelling, where the engine reads a colon otherwise."""
-    if dialect.parameter == ":":
-        return text
+def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str | None:
+    """The text with `:name` in the engine's own spelling, where the engine reads a colon otherwise; None if it has none."""
+    if dialect.parameter == ":" or ":" not in text:
+        return None
     marks = []
     for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
         stands_free = (
@@ -170,6 +191,8 @@ def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str:
         )
         if colon.text == ":" and name.start == colon.end + 1 and stands_free and name.text[:1].isalpha():
             marks.append(colon.start)
+    if not marks:
+        return None
     characters = list(text)
     for mark in marks:
         characters[mark] = dialect.parameter

@@ -12,7 +12,7 @@ from agent.core.job import ParameterValue, SqlTask
 from agent.core.plan import MaskedPlan
 from agent.core.table import Disclosure
 from agent.dialects import Dialect
-from agent.guard.sql import Plan, admit, canonical, check_words, reparsed, written
+from agent.guard.sql import Plan, admit, canonical, check_words, reparsed, shallow, written
 from agent.guard.walk import walk
 from agent.masking.policy import Policy
 from agent.masking.subqueries import CTE_PREFIX, Builder
@@ -52,6 +52,7 @@ def check_bound(plan: Plan) -> None:
         raise Refuse("sql.parameter", f"The parameter {name} is not in the statement.", f"Write :{name}, or drop it.")
 
 
+@shallow()
 def rewrite(
     plan: Plan,
     catalog: Catalog,
@@ -80,7 +81,7 @@ def rewrite(
     return MaskedPlan(
         sql=text,
         parameters=_bound(plan),
-        disclosure=_disclosure(plan.tree, builder, policy, policy_sha256),
+        disclosure=_disclosure(builder, policy, policy_sha256),
         variables=_variables(builder, token_key, tenant),
     )
 
@@ -129,10 +130,11 @@ def _masked(tree: exp.Expression, builder: Builder, shown: Catalog) -> str | Non
     if dialect.names_by_text:
         _name_outputs(tree, dialect)
     tree = builder.rewrite(tree, shown)
-    text = written(tree, dialect)
+    built = hash(tree)  # sqlglot's trees are equal when their hashes are
+    text = written(tree, dialect, spare=False)
     tokens = dialect.tokens(text)
     again = reparsed(text, dialect, tokens)
-    if again != tree:
+    if hash(again) != built:
         return None
     _prove(again, builder)
     check_words(text, tokens, dialect, _MASK_WORDS | {f"meridyen_{domain}" for domain in builder.domains})
@@ -152,14 +154,13 @@ def _prove(again: exp.Expression, builder: Builder) -> None:
 def _enclosing(node: exp.Table, builder: Builder) -> exp.Expression:
     select = node.parent_select
     schema = node.args.get("db")
-    expected = builder.tables.get((schema.name if schema is not None else "", node.name))
+    expected = builder.tables.get((schema.name if schema is not None else "", node.name), [])
     if (
-        expected is None
-        or not isinstance(select, exp.Select)
+        not isinstance(select, exp.Select)
         or not isinstance(node.parent, exp.From)
         or node.parent.parent is not select
         or not isinstance(select.parent, exp.Subquery)
-        or select != expected
+        or select not in expected
     ):
         raise Refuse("sql.rewrite", "A table is not enclosed by its masks.", "Write the query more plainly.")
     return select
@@ -175,13 +176,13 @@ def _check_explain(builder: Builder) -> None:
             )
 
 
-def _disclosure(tree: exp.Expression, builder: Builder, policy: Policy, digest: str) -> Disclosure:
-    named = _columns_named(tree, builder.dialect)
+def _disclosure(builder: Builder, policy: Policy, digest: str) -> Disclosure:
     columns = {
         f"{relation.schema}.{relation.name}.{column}": rule
         for relation, rules in builder.touched.items()
+        for used in (builder.used[relation],)
         for column, rule in rules.items()
-        if named is None or relation in builder.beneath_views or builder.dialect.fold(column, quoted=True) in named
+        if column in used
     }
     return Disclosure(
         source=builder.catalog.source,
@@ -190,24 +191,6 @@ def _disclosure(tree: exp.Expression, builder: Builder, policy: Policy, digest: 
         policy_version=policy.version,
         policy_sha256=digest,
     )
-
-
-def _columns_named(tree: exp.Expression, dialect: Dialect) -> set[str] | None:
-    """Column names that the statement uses; None when it may use any (stars, whole rows, natural joins, pivots)."""
-    aliases = {dialect.fold(table.alias_or_name, quoted=True) for table in tree.find_all(exp.Table)}
-    named = {dialect.fold(column.name, quoted=True) for column in tree.find_all(exp.Column)}
-    named |= {dialect.fold(name.name, quoted=True) for name in tree.find_all(exp.Identifier)}
-    wide = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
-    wide = wide or any(tree.find_all(exp.Columns, exp.Pivot)) or _natural(tree) or bool(aliases & _bare(tree, dialect))
-    return None if wide else named
-
-
-def _natural(tree: exp.Expression) -> bool:
-    return any(join.args.get("method") == "NATURAL" for join in tree.find_all(exp.Join))
-
-
-def _bare(tree: exp.Expression, dialect: Dialect) -> set[str]:
-    return {dialect.fold(column.name, quoted=True) for column in tree.find_all(exp.Column) if not column.table}
 
 
 __all__ = ["check_bound", "prepare", "rewrite"]

@@ -10,17 +10,20 @@ from typing import Final
 
 from sqlglot import exp
 
-from agent.core.catalog import Catalog, Relation
+from agent.core.catalog import Catalog, Column, Relation
 from agent.core.errors import Refuse
 from agent.dialects import Dialect
 from agent.guard.relations import Use, uses
 from agent.guard.sql import canonical, check, parse_one, quoted
 from agent.masking.expressions import masked
+from agent.masking.names import names_read
 from agent.masking.policy import Policy
 from agent.masking.rules import Rule
 from agent.masking.rules.keep import Keep
 
 MAX_VIEWS: Final = 16
+MAX_NODES: Final = 100_000
+"""Syntax nodes of all masked projections of a statement."""
 CTE_PREFIX: Final = "meridyen_cte_"
 
 
@@ -28,8 +31,9 @@ CTE_PREFIX: Final = "meridyen_cte_"
 class Builder:
     """Builds the sub-queries of one statement and remembers what they read.
 
-    `tables` maps (schema, name) to the sub-query that must enclose that table; `touched` maps relations to rules per
-    column, `beneath_views` are those that only a view reads.
+    `tables` maps (schema, name) to the sub-queries that must enclose that table; `touched` maps relations to rules per
+    column, `used` to the columns that the statement may read. `named` are the names in the tree that is being
+    rewritten: see `names_read`.
     """
 
     catalog: Catalog
@@ -37,21 +41,26 @@ class Builder:
     roles: Sequence[str]
     dialect: Dialect
     beneath: Catalog
-    tables: dict[tuple[str, str], exp.Select] = field(default_factory=dict)
+    tables: dict[tuple[str, str], list[exp.Select]] = field(default_factory=dict)
     touched: dict[Relation, dict[str, str]] = field(default_factory=dict)
-    beneath_views: set[Relation] = field(default_factory=set)
+    used: dict[Relation, set[str]] = field(default_factory=dict)
     domains: set[str] = field(default_factory=set)
+    named: frozenset[str] | None = None
     fresh: int = 0
+    nodes: int = 0
     open_views: tuple[Relation, ...] = ()
+    built: dict[tuple[str, str, frozenset[str] | None], tuple[exp.Select, int]] = field(default_factory=dict)
 
     def rewrite(self, tree: exp.Expression, catalog: Catalog) -> exp.Expression:
         """Rename CTEs, then replace every physical table. Returns the root, which may be another node."""
         found = uses(tree, catalog, self.dialect)
+        outer, self.named = self.named, names_read(tree, self.dialect)
         self._rename_ctes(tree, found)
         strip_qualifiers(tree, found, self.dialect)
         for use in found:
             if isinstance(use.means, Relation):
                 self._replace(use.node, use.means)
+        self.named = outer
         return tree
 
     def _rename_ctes(self, tree: exp.Expression, found: Sequence[Use]) -> None:
@@ -82,47 +91,57 @@ class Builder:
         node.replace(subquery)
 
     def select(self, relation: Relation) -> exp.Select:
-        """The masked projection of a relation."""
-        if relation.kind == "view" and relation.definition is not None:
-            return self._view(relation)
-        built = self.tables.get((relation.schema, relation.name))
-        if built is not None:
-            return built.copy()
-        rules = self._rules(relation)
+        """The masked projection of a relation: of the columns that the tree may read, at least of one."""
+        key = (relation.schema, relation.name, self.named)
+        if key not in self.built:
+            select = self._view(relation) if relation.definition is not None else self._table(relation)
+            self.built[key] = (select, sum(1 for _ in select.walk()))
+        select, nodes = self.built[key]
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise Refuse(
+                "sql.size",
+                "The statement reads too many columns in too many places.",
+                "Read each table once in a WITH, and name its columns instead of *.",
+            )
+        return select.copy()
+
+    def _table(self, relation: Relation) -> exp.Select:
         table = exp.Table(
             this=exp.to_identifier(relation.name, quoted=True), db=exp.to_identifier(relation.schema, quoted=True)
         )
-        select = self._projection(relation, rules, table)
-        self.tables[relation.schema, relation.name] = select
-        return select.copy()
+        select = self._projection(relation, self._rules(relation), table)
+        self.tables.setdefault((relation.schema, relation.name), []).append(select)
+        return select
 
     def _rules(self, relation: Relation) -> dict[str, Rule]:
         path = (self.catalog.source, relation.schema, relation.name)
         rules: dict[str, Rule] = {}
         for column in relation.columns:
             rule = self.policy.rule_for((*path, column.name), self.roles)
-            if relation.kind == "view" and self.policy.line_for((*path, column.name)) is None:
+            if relation.definition is not None and self.policy.line_for((*path, column.name)) is None:
                 rule = Keep()  # what is beneath it is masked already
             if rule is not None:
                 rules[column.name] = rule
-                self.domains |= {rule.domain} if rule.rule == "token" else set()  # type: ignore[attr-defined]
         if not rules:
             raise Refuse("sql.relation", f"The relation {relation.name} does not exist or is not allowed.")
         self.touched[relation] = {name: rule.rule for name, rule in rules.items()}
-        if self.open_views:
-            self.beneath_views.add(relation)
         return rules
 
     def _projection(self, relation: Relation, rules: dict[str, Rule], source: exp.Expression) -> exp.Select:
-        projections = [
-            exp.Alias(
-                this=masked(column, rules[column.name], self.dialect),
-                alias=exp.to_identifier(column.name, quoted=True),
-            )
-            for column in relation.columns
-            if column.name in rules
-        ]
+        shown = [column for column in relation.columns if column.name in rules]
+        read = [column for column in shown if self._reads(column)]
+        self.used.setdefault(relation, set()).update(column.name for column in read)
+        projections = []
+        for column in read or shown[:1]:
+            rule = rules[column.name]
+            self.domains |= {rule.domain} if rule.rule == "token" else set()  # type: ignore[attr-defined]
+            name = exp.to_identifier(column.name, quoted=True)
+            projections.append(exp.Alias(this=masked(column, rule, self.dialect), alias=name))
         return exp.Select(expressions=projections, from_=exp.From(this=source))
+
+    def _reads(self, column: Column) -> bool:
+        return self.named is None or self.dialect.fold(column.name, quoted=True) in self.named
 
     def _view(self, view: Relation) -> exp.Select:
         if view in self.open_views or len(self.open_views) >= MAX_VIEWS:

@@ -24,7 +24,7 @@ def beneath_views(catalog: Catalog, policy: Policy) -> Catalog:
 
 def shorn(relation: Relation, catalog: Catalog, policy: Policy) -> Relation:
     """The relation without hidden columns. A view's unnamed columns stay: what is beneath them is masked."""
-    if relation.kind == "view":
+    if relation.definition is not None:
         return relation
     path = (catalog.source, relation.schema, relation.name)
     kept = tuple(c for c in relation.columns if policy.rule_for((*path, c.name), ()) is not None)

@@ -4,6 +4,8 @@ import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -21,16 +23,19 @@ _REMOVE_DIR = 1 << 4
 _REMOVE_FILE = 1 << 5
 _MAKE_DIR = 1 << 7
 _MAKE_REG = 1 << 8
-_REFER = 1 << 13  # ABI 2
-_TRUNCATE = 1 << 14  # ABI 3
-_IOCTL_DEV = 1 << 15  # ABI 5
+_REFER = 1 << 13
+_TRUNCATE = 1 << 14
+_IOCTL_DEV = 1 << 15
 _FS_ABI_1 = (1 << 13) - 1
+_FS_SINCE = {2: _REFER, 3: _TRUNCATE, 5: _IOCTL_DEV}
 
-# LANDLOCK_ACCESS_NET_*, ABI 4
+# LANDLOCK_ACCESS_NET_*
+_NET_SINCE = 4
 _BIND_TCP = 1 << 0
 _CONNECT_TCP = 1 << 1
 
-# LANDLOCK_SCOPE_*, ABI 6
+# LANDLOCK_SCOPE_*
+_SCOPES_SINCE = 6
 _SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0
 _SCOPE_SIGNAL = 1 << 1
 
@@ -55,12 +60,9 @@ class Rights:
     @classmethod
     def of(cls, abi: int) -> "Rights":
         """Every right that this ABI can handle."""
-        fs = _FS_ABI_1
-        fs |= _REFER if abi >= 2 else 0  # noqa: PLR2004 - an ABI number is its own name
-        fs |= _TRUNCATE if abi >= 3 else 0  # noqa: PLR2004
-        fs |= _IOCTL_DEV if abi >= 5 else 0  # noqa: PLR2004
-        net = _BIND_TCP | _CONNECT_TCP if abi >= 4 else 0  # noqa: PLR2004
-        scoped = _SCOPE_ABSTRACT_UNIX_SOCKET | _SCOPE_SIGNAL if abi >= 6 else 0  # noqa: PLR2004
+        fs = _FS_ABI_1 | reduce(or_, (right for since, right in _FS_SINCE.items() if since <= abi), 0)
+        net = _BIND_TCP | _CONNECT_TCP if abi >= _NET_SINCE else 0
+        scoped = _SCOPE_ABSTRACT_UNIX_SOCKET | _SCOPE_SIGNAL if abi >= _SCOPES_SINCE else 0
         return cls(fs, net, scoped)
 
     def attribute(self) -> bytes:

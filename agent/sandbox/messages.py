@@ -1,7 +1,5 @@
 """What the service and a warm server say to each other. Never a value, a secret or a name of a job."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.sandbox.supervisor import Cause
@@ -33,6 +31,5 @@ class Request(_Message):
 class Done(_Message):
     """On a job's line: no process of the job is left. `status` as in `agent.sandbox.supervisor.End`."""
 
-    kind: Literal["done"] = "done"
     cause: Cause
     status: int

@@ -126,7 +126,7 @@ class Deliver:
         try:
             pending = await to_thread.run_sync(self._ports.spool.pending)
         except SpoolError as error:
-            self._board.find("spool.read", health.undelivered(0, str(error)))
+            self._board.find("spool.read", health.spool_unwritable(str(error)))
             return ()
         self._board.find("spool.read", None)
         return pending

@@ -63,11 +63,16 @@ class Duties:
             try:
                 await duty.run()
             except Exception as error:  # noqa: BLE001 - one broken duty must not end the others; it is reported
-                self._board.find(f"duty.{duty.name}", health.duty_failed(duty.name, type(error).__name__))
+                self._board.find(f"duty.{duty.name}", health.duty_failed(duty.name, _cause(error)))
             else:
                 self._board.find(f"duty.{duty.name}", None)
 
         return run
+
+
+def _cause(error: Exception) -> str:
+    """The operating system's word, or the class: other texts may quote what nobody may read."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def _due_now(job: Job) -> None:

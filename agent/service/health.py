@@ -39,7 +39,7 @@ def no_submitter(trust: Path) -> Health:
 def trust_unreadable(trust: Path, problem: str) -> Health:
     """trust.json cannot be used: who may ask is not known, so nobody may."""
     return Health(
-        f"The trust file {trust} cannot be used ({problem}); no job is taken until it can.",
+        f"The trust file {trust} cannot be used ({_bare(problem)}); no job is taken until it can.",
         "repair the file, or make it readable for the agent's account; it is read again by itself.",
         blocks=True,
     )
@@ -58,7 +58,7 @@ def spool_full(held: int, cap: int) -> Health:
 def spool_unwritable(problem: str) -> Health:
     """A write to the spool or the ledger failed and is being repeated."""
     return Health(
-        f"The spool cannot be written ({problem}); results wait in memory and are written as soon as it can, "
+        f"The spool cannot be written ({_bare(problem)}); results wait in memory and are written as soon as it can, "
         "and no job is taken until then.",
         "free disk space, and make state_dir writable for the agent's account.",
         blocks=True,
@@ -68,7 +68,8 @@ def spool_unwritable(problem: str) -> Health:
 def audit_unwritable(problem: str) -> Health:
     """No audit write, no job."""
     return Health(
-        f"The audit log cannot be written ({problem}); no job is taken and no finished job is released until it can.",
+        f"The audit log cannot be written ({_bare(problem)}); no job is taken and no finished job is released until "
+        "it can.",
         "free disk space, make the audit folder writable for the agent's account, and run `agent audit verify`.",
         blocks=True,
     )
@@ -77,7 +78,8 @@ def audit_unwritable(problem: str) -> Health:
 def transport_failing(problem: str) -> Health:
     """New jobs cannot be picked up."""
     return Health(
-        f"New jobs cannot be picked up: {problem}.", "the agent goes on trying by itself; put the named cause right."
+        f"New jobs cannot be picked up: {_bare(problem)}.",
+        "the agent goes on trying by itself; put the named cause right.",
     )
 
 
@@ -90,7 +92,7 @@ def undelivered(count: int, problem: str) -> Health:
     """Results that were tried and could not be handed over."""
     what = "1 result waits" if count == 1 else f"{count} results wait"
     return Health(
-        f"{what} because delivery fails: {problem}. Each is kept and tried again until its result_until.",
+        f"{what} because delivery fails: {_bare(problem)}. Each is kept and tried again until its result_until.",
         "put the named cause right; delivery resumes by itself.",
     )
 
@@ -107,7 +109,7 @@ def dropped(count: int) -> Health:
 def unsettled(problem: str) -> Health:
     """A rejection or a settled job could not be filed away by the transport."""
     return Health(
-        f"Handled jobs cannot be filed away: {problem}. They are kept where they are and tried again.",
+        f"Handled jobs cannot be filed away: {_bare(problem)}. They are kept where they are and tried again.",
         "put the named cause right; the agent goes on by itself.",
     )
 
@@ -124,7 +126,7 @@ def workers_dying(count: int) -> Health:
 def worker_server_down(problem: str) -> Health:
     """The warm server that forks workers cannot be started."""
     return Health(
-        f"Worker processes cannot be started ({problem}); no job is taken until they can.",
+        f"Worker processes cannot be started ({_bare(problem)}); no job is taken until they can.",
         "check memory, process limits and the installation; the agent tries again by itself.",
         blocks=True,
     )
@@ -133,7 +135,7 @@ def worker_server_down(problem: str) -> Health:
 def source_unresolved(problem: str) -> Health:
     """A secret of a source or of the policy could not be read when a job needed it."""
     return Health(
-        f"A job could not be run because a secret cannot be read ({problem}).",
+        f"A job could not be run because a secret cannot be read ({_bare(problem)}).",
         "run `agent config check --connect`; the secret is read again for the next job.",
     )
 
@@ -164,26 +166,26 @@ def disk_low(folder: Path, free: int) -> Health:
 def reload_failed(problem: str) -> Health:
     """SIGHUP with a configuration that does not hold."""
     return Health(
-        f"The changed configuration was not taken: {problem}. The last good one stays in force.",
+        f"The changed configuration was not taken: {_one_line(problem)}. The last good one stays in force.",
         "correct it, check it with `agent config check`, and send SIGHUP again.",
     )
 
 
 def duty_failed(name: str, problem: str) -> Health:
     """A timed duty broke."""
-    return Health(f"The duty '{name}' fails ({problem}).", "it is tried again by itself; report it if it stays.")
+    return Health(f"The duty '{name}' fails ({_bare(problem)}).", "it is tried again by itself; report it if it stays.")
 
 
 def loop_failed(name: str, problem: str) -> Health:
     """A loop met a defect of its own and goes on."""
-    return Health(f"The loop '{name}' met a defect ({problem}) and goes on.", "report it.")
+    return Health(f"The loop '{name}' met a defect ({_bare(problem)}) and goes on.", "report it.")
 
 
 def job_held(problem: str) -> Health:
     """A job met a defect before it could be claimed or finished: its file is kept."""
     return Health(
-        f"A job could not be finished because of a defect of the agent ({problem}); it is kept, and the next start "
-        "decides it.",
+        f"A job could not be finished because of a defect of the agent ({_bare(problem)}); it is kept, and the next "
+        "start decides it.",
         "report it, and restart the agent.",
     )
 
@@ -191,10 +193,19 @@ def job_held(problem: str) -> Health:
 def socket_down(problem: str) -> Health:
     """The status socket cannot be made."""
     return Health(
-        f"The status socket cannot be made ({problem}); `agent status` reads status.json instead.",
+        f"The status socket cannot be made ({_bare(problem)}); `agent status` reads status.json instead.",
         "make state_dir writable for the agent's account.",
     )
 
 
 def _mib(size: int) -> str:
     return f"{size / 1_048_576:.0f} MiB"
+
+
+def _bare(problem: str) -> str:
+    """A port's own sentence as part of another one: on one line, without its remedy and its full stop."""
+    return _one_line(problem.partition(" Fix: ")[0])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")

@@ -240,12 +240,12 @@ class Intake:
         with self._running.only(job.id) as fresh:
             if not fresh:
                 raise Refuse("envelope.replayed", "The job was handed in before and is running.", _HINT_AGAIN)
+            entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
+            if entry is not None and entry.state == "sealed":
+                raise Refuse("envelope.replayed", "The job was handed in before and has its result.", _HINT_AGAIN)
             await self._claim_and_run(job, offer, trust, site)
 
     async def _claim_and_run(self, job: Job, offer: Offer, trust: TrustStore, site: Site) -> None:
-        entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
-        if entry is not None and entry.state == "sealed":
-            raise Refuse("envelope.replayed", "The job was handed in before and has its result.", _HINT_AGAIN)
         now = self._ports.clock.now()
         claim = partial(
             self._ports.ledger.claim,

@@ -2,38 +2,36 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from agent.core.errors import ConfigError, Fault
+from agent.core.errors import ConfigError
 from agent.settings.findings import Finding, Level, SettingsError, dotted
 from agent.settings.findings import Path as Position
 from agent.settings.policyfile import TOKEN_KEY, LoadedPolicy, load_policy
 from agent.settings.secrets import Secrets, reference
 from agent.settings.settings import Settings, leaves
 from agent.settings.suggest import meant
-from agent.sources import Config as SourceConfig
 
-_SOURCE: TypeAdapter[SourceConfig] = TypeAdapter(SourceConfig)
+Probe = Callable[[str], tuple[str, str] | None]
+"""Opens the named source as a job would; (problem, fix), or None when it answered."""
 
 
-def check(settings: Settings, *, connect: bool = False) -> list[Finding]:
+def check(settings: Settings, *, connect: Probe | None = None) -> list[Finding]:
     """Everything that is not as it should be, errors first. Reads files, changes nothing.
 
-    With `connect` also runs `exec:` programs and opens every source in this process.
+    With `connect` also runs `exec:` programs, and asks it about every source: it gives (problem, fix), or None.
     """
-    findings = [*_files(settings), *_secrets(settings, run=connect), *_folders(settings), *_sources(settings)]
+    findings = [*_files(settings), *_secrets(settings, run=connect is not None), *_folders(settings), *_sources(settings)]
     try:
         policy = load_policy(settings)
     except SettingsError as error:
         findings += error.findings
     else:
-        findings += _policy(settings, policy, run=connect)
-    if connect and not any(finding.level == "error" for finding in findings):
-        findings += _connections(settings)
+        findings += _policy(settings, policy, run=connect is not None)
+    if connect is not None and not any(finding.level == "error" for finding in findings):
+        findings += _connections(settings, connect)
     return sorted(findings, key=lambda finding: finding.level != "error")
 
 
@@ -138,18 +136,11 @@ def _in_policy(loaded: LoadedPolicy, path: Position, problem: str, fix: str, lev
     return Finding(key=dotted(path), problem=problem, fix=fix, where=str(loaded.path), line=line, level=level)
 
 
-def _connections(settings: Settings) -> Iterator[Finding]:
+def _connections(settings: Settings, probe: Probe) -> Iterator[Finding]:
     for name in settings.sources:
-        source: SourceConfig = _SOURCE.validate_json(settings.source_json(name) or "")
-        try:
-            with source.open(name, settings.limits.of_job()) as connection:
-                relations = connection.catalog().relations
-        except Fault as error:
-            yield _at(settings, ("sources", name), error.message, error.hint)
-        else:
-            if not relations:
-                problem = "the source opens, but shows no table."
-                yield _at(settings, ("sources", name), problem, "Check the path and the role's rights.", "warning")
+        found = probe(name)
+        if found is not None:
+            yield _at(settings, ("sources", name), *found)
 
 
 def _mode(path: Path) -> int | None:

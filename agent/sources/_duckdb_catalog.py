@@ -1,8 +1,8 @@
 """An open DuckDB connection -> Catalog, and the spelling of its types, names and views."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from agent.core.catalog import Catalog, Column, Relation
 
@@ -62,16 +62,11 @@ def read(con: Any, source: str, database: str) -> Catalog:
     """The catalog of a database file, without views that do not bind and names that the engine's own views take."""
     views = con.execute(_VIEWS).fetchall()
     taken = {name.casefold() for _, schema, name, _, internal in views if internal and schema == "main"}
-    own = [(schema, name, sql) for owner, schema, name, sql, internal in views if owner == database and not internal]
-    relations = [
-        *_tables(con, database),
-        *(
-            Relation(schema, name, columns, "view", view_query(sql))
-            for schema, name, sql in own
-            if (columns := _bound(con, database, schema, name))
-        ),
-    ]
-    kept = [r for r in relations if r.schema.casefold() != "main" or r.name.casefold() not in taken]
+    found = list(_tables(con, database))
+    for owner, schema, name, sql, internal in views:
+        if owner == database and not internal and (columns := _bound(con, database, schema, name)):
+            found.append(_Found(schema, name, *columns, "view", view_query(sql)))
+    kept = [one for one in found if one.schema.casefold() != "main" or one.name.casefold() not in taken]
     return _catalog(con, source, database, kept)
 
 
@@ -86,40 +81,54 @@ def view_query(sql: str) -> str:
     return match["query"] if match else ""
 
 
-def _tables(con: Any, database: str) -> Iterable[Relation]:
+class _Found(NamedTuple):
+    """A relation with its columns' names and the engine's spelling of their types."""
+
+    schema: str
+    name: str
+    columns: Sequence[str]
+    types: Sequence[str]
+    kind: Literal["table", "view"] = "table"
+    definition: str | None = None
+
+
+def _tables(con: Any, database: str) -> Iterator[_Found]:
     names = con.execute(_TABLES, [database]).fetchall()
-    if len(names) <= _FEW_TABLES:
-        return [Relation(schema, name, _bound(con, database, schema, name)) for schema, name in names]
-    wanted = set(names)
-    return [relation for relation in _listed(con, database) if (relation.schema, relation.name) in wanted]
+    if len(names) > _FEW_TABLES:
+        wanted = set(names)
+        yield from (one for one in _listed(con, database) if (one.schema, one.name) in wanted)
+        return
+    for schema, name in names:
+        if columns := _bound(con, database, schema, name):
+            yield _Found(schema, name, *columns)
 
 
-def _listed(con: Any, database: str) -> Iterable[Relation]:
-    for schema, name, columns, types in con.execute(_COLUMNS, [database]).fetchall():
-        yield Relation(schema, name, tuple(map(Column, columns, types)))
+def _listed(con: Any, database: str) -> Iterator[_Found]:
+    yield from (_Found(*row) for row in con.execute(_COLUMNS, [database]).fetchall())
 
 
-def _bound(con: Any, database: str, schema: str, name: str) -> tuple[Column, ...]:
+def _bound(con: Any, database: str, schema: str, name: str) -> tuple[list[str], list[str]] | None:
     """The columns as a query would see them: what the engine lists for a view may be older than its tables."""
     try:
         relation = con.sql(f"FROM {quoted(database)}.{quoted(schema)}.{quoted(name)}")
     except Exception:  # noqa: BLE001 - whatever keeps the relation from binding keeps it out of the catalog
-        return ()
-    return tuple(Column(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True))
+        return None
+    return relation.columns, list(map(str, relation.types))
 
 
-def _catalog(con: Any, source: str, database: str, relations: Sequence[Relation]) -> Catalog:
-    types = _cast_texts(con, {column.type for relation in relations for column in relation.columns})
-    return Catalog(
-        source=source,
-        dialect="duckdb",
-        default_schema="main",
-        relations=tuple(
-            Relation(r.schema, r.name, tuple(Column(c.name, types[c.type]) for c in r.columns), r.kind, r.definition)
-            for r in relations
-        ),
-        databases=(database,),
+def _catalog(con: Any, source: str, database: str, found: Sequence[_Found]) -> Catalog:
+    casts = _cast_texts(con, {kind for one in found for kind in one.types})
+    relations = (
+        Relation(
+            one.schema,
+            one.name,
+            tuple(Column(name, casts[kind]) for name, kind in zip(one.columns, one.types, strict=True)),
+            one.kind,
+            one.definition,
+        )
+        for one in found
     )
+    return Catalog(source, "duckdb", "main", tuple(relations), (database,))
 
 
 def _cast_texts(con: Any, types: Iterable[str]) -> dict[str, str]:

@@ -62,7 +62,7 @@ def _batches(schema: Any, final: list[Kind], held: list[_Chunk], later: Iterator
     while held:
         yield _batch(schema, final, held.pop(0))
     for chunk in later:
-        if [_joined(pair) for pair in zip(final, chunk.kinds, strict=True)] != final:
+        if [_type(_joined(pair)) for pair in zip(final, chunk.kinds, strict=True)] != schema.types:
             raise Fault(
                 "source.error",
                 "A column of the result changes its type late in the result.",

@@ -31,6 +31,7 @@ _MAX_AHEAD_BYTES: Final = 64 * _MIB
 _BUSY_SECONDS: Final = 5.0
 _PAD_BYTES: Final = 64
 _VARIABLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,61}", re.ASCII)
+_QUERY: Final = re.compile(r"(?i)\s*(?:SELECT|VALUES|WITH|EXPLAIN)\b")
 _EXPLAIN: Final = re.compile(r"(?i)\s*EXPLAIN\b")
 _OLDEST: Final = (3, 37, 0)
 """The first version with `PRAGMA table_list`, which tells virtual tables and their shadows from plain ones."""
@@ -125,13 +126,15 @@ class SqliteDb:
         for name, pads in plan.variables.items():
             self._con.create_function(name, 1, _token(pads), deterministic=True)
         self._con.set_authorizer(partial(_authorise, _driver(), readable))
+        if not _QUERY.match(plan.sql):  # VACUUM does not ask the authorizer
+            raise _no_query()
         sql = plan.sql if _EXPLAIN.match(plan.sql) else f"EXPLAIN {plan.sql}"
         self._con.execute(sql, dict(plan.parameters)).close()
 
     def _table(self, plan: MaskedPlan) -> Table:
         cursor = self._cursor = self._con.execute(plan.sql, dict(plan.parameters))
         if cursor.description is None:
-            raise Fault("source.binding", "The statement returns no rows.", "Send one SELECT.")
+            raise _no_query()
         return tabled(
             [column[0] for column in cursor.description],
             self._chunks(cursor),
@@ -144,6 +147,10 @@ class SqliteDb:
             self._still()
             yield chunk
         self._still()
+
+
+def _no_query() -> Fault:
+    return Fault("source.binding", "The statement is not exactly one query.", "Send one SELECT.")
 
 
 def _driver() -> Any:

@@ -34,11 +34,11 @@ CREATE TABLE jobs (
   result_id TEXT,
   outcome TEXT,
   changed REAL NOT NULL
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 CREATE INDEX jobs_changed ON jobs (changed);
 CREATE TABLE rejections (hour INTEGER NOT NULL, code TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, code))
-  STRICT, WITHOUT ROWID;
-CREATE TABLE horizon (only INTEGER PRIMARY KEY CHECK (only = 1), expires REAL NOT NULL) STRICT;
+  WITHOUT ROWID;
+CREATE TABLE horizon (only INTEGER PRIMARY KEY CHECK (only = 1), expires REAL NOT NULL);
 INSERT INTO horizon VALUES (1, 0);
 """
 _COLUMNS = "job_id, digest, ref, state, attempts, expires, result_until, result_id, outcome, changed"
@@ -155,7 +155,7 @@ class Ledger:
     def rejected(self, code: str, now: float) -> None:
         """Count an envelope that was not accepted, by the hour: a flood of them stays a few rows."""
         self._change(
-            "INSERT INTO rejections VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            "INSERT INTO rejections VALUES (?, ?, 1) ON CONFLICT (hour, code) DO UPDATE SET count = count + 1",
             (int(now // _HOUR), code),
         )
 

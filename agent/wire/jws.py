@@ -11,7 +11,7 @@ from agent.wire.errors import FormError, HeaderError, JsonError, SignatureError,
 from agent.wire.keys import SigningKey, VerifyKey, decode_base64url, is_kid
 
 ALGORITHM = "Ed25519"
-MAX_HEADER_BYTES = 512
+MAX_HEADER_CHARACTERS = 512
 _SIGNATURE_CHARACTERS = 86
 _COMPACT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
@@ -19,7 +19,7 @@ _COMPACT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 class _Registry(jws.JWSRegistry):
     """The library's checks, without its limit of 128,000 bytes: the caller has checked the size."""
 
-    max_header_length = MAX_HEADER_BYTES
+    max_header_length = MAX_HEADER_CHARACTERS
     max_payload_length = 2**31
     max_signature_length = _SIGNATURE_CHARACTERS
 
@@ -34,17 +34,10 @@ def sign(payload: bytes, key: SigningKey, typ: str) -> bytes:
 
 
 def kid_of(token: bytes, typ: str, max_payload: int) -> str:
-    """The kid that a well-formed token claims, unverified. Raises SizeError, FormError, HeaderError, SignatureError."""
-    header, _, signature = split(token, max_payload)
-    kid = _kid(header, typ)
-    if len(signature) != _SIGNATURE_CHARACTERS:
-        raise SignatureError("the signature is not 64 bytes")
-    return kid
-
-
-def _kid(header: bytes, typ: str) -> str:
+    """The kid that a well-formed token claims, unverified. Raises SizeError, FormError or HeaderError."""
+    header, _, _ = split(token, max_payload)
     try:
-        claims = strictjson.loads(decode_base64url(header.decode("ascii")), MAX_HEADER_BYTES)
+        claims = strictjson.loads(decode_base64url(header.decode("ascii")), MAX_HEADER_CHARACTERS)
     except JsonError:
         raise HeaderError("the header is not strict JSON") from None
     except ValueError:
@@ -57,14 +50,14 @@ def _kid(header: bytes, typ: str) -> str:
 
 
 def split(token: bytes, max_payload: int) -> tuple[bytes, bytes, bytes]:
-    """Header, payload and signature segments, sizes checked, nothing decoded. Raises SizeError or FormError."""
+    """The three segments, sizes checked, nothing decoded. Raises SizeError, FormError or HeaderError."""
     if _COMPACT.fullmatch(token) is None:
         raise FormError("not three segments of base64url")
     header, payload, signature = token.split(b".")
+    if len(header) > MAX_HEADER_CHARACTERS:
+        raise HeaderError(f"the header is larger than {MAX_HEADER_CHARACTERS} characters")
     if len(payload) * 3 // 4 > max_payload:
         raise SizeError(f"the payload is larger than {max_payload} bytes")
-    if len(header) > MAX_HEADER_BYTES:
-        raise HeaderError(f"the header is larger than {MAX_HEADER_BYTES} bytes")
     return header, payload, signature
 
 

@@ -1,5 +1,6 @@
 """Reads and writes that are whole also on unbuffered streams."""
 
+import errno
 from typing import BinaryIO
 
 
@@ -17,7 +18,10 @@ def read_upto(stream: BinaryIO, length: int) -> bytes:
 
 
 def write_all(sink: BinaryIO, data: bytes) -> None:
-    """All of `data`, also where one write takes only a part."""
+    """All of `data`, also where one write takes only a part. Raises OSError when the sink takes nothing."""
     view = memoryview(data)
     while view:
-        view = view[sink.write(view) :]
+        written = sink.write(view)
+        if not written:
+            raise OSError(errno.EIO, "the sink takes no more bytes")
+        view = view[written:]

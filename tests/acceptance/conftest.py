@@ -125,3 +125,8 @@ def make_site(folder: Path, *, default: str = "keep") -> Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return make_site(tmp_path_factory.mktemp("acceptance") / "site")
+
+
+@pytest.fixture
+def until() -> Any:
+    return wait_until

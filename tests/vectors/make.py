@@ -232,6 +232,7 @@ def _headers() -> dict[str, bytes]:
         "envelope.header--array": craft(payload(), header=b"[]"),
         "envelope.header--not-json": craft(payload(), header=b"alg: Ed25519"),
         "envelope.header--not-utf8": craft(payload(), header=raw.encode().replace(b"+v1", b"\xff1")),
+        "envelope.header--filled-with-spaces": craft(payload(), header=raw.encode() + b" " * 300),
         "envelope.header--larger-than-512": with_(note="x" * 600),
     }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.audit.log import AuditLog
+from agent.audit.records import check, render
 from agent.audit.verify import verify
 from agent.wire.keys import SigningKey
 
@@ -84,6 +85,17 @@ def test_a_record_that_was_added_with_a_right_hash_is_found(folder: Path) -> Non
     verdict = verify(folder, PUBLIC)
     assert not verdict.ok
     assert "or a record was added" in verdict.problems[0]
+
+
+def test_a_record_that_was_forged_with_a_right_hash_of_its_own_is_found(folder: Path) -> None:
+    first, second = chain(folder)[:2]
+    found = check(first.read_bytes())
+    assert found is not None
+    line, _ = render(found[0], 0.0, "event", {"number": 99})
+    second.write_bytes(line)
+    verdict = verify(folder, PUBLIC)
+    assert not verdict.ok
+    assert "does not go on with record 3" in verdict.problems[0]
 
 
 def test_a_chain_that_was_written_anew_needs_the_key(folder: Path) -> None:

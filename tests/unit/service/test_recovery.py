@@ -50,6 +50,7 @@ async def test_a_job_that_may_not_run_twice_has_one_result_or_a_stated_failure(b
     committed = STEPS.index(step) >= STEPS.index("committed")
     assert opened.outcome.code == ("task.source" if before_claim or committed else "job.interrupted")
     assert len(bench.worker.orders) <= 1, "it ran twice"
+    assert "job.ended" in bench.events(job_id), "it left without its record"
     assert bench.held("drop/outbox/new") == [f"{job_id}.mres"]
     assert bench.held("drop/processing") == bench.held("state/spool") == []
 
@@ -145,3 +146,21 @@ async def test_status_json_tells_of_the_run_that_was_killed(bench: Any) -> None:
     async with bench.running():
         pass
     assert json.loads((bench.state / "status.json").read_bytes())["state"] == "stopped"
+
+
+@pytest.mark.parametrize(("attempts", "code"), [(1, "job.interrupted"), (2, "task.source")])
+async def test_a_result_that_vanished_from_the_spool_is_made_again_or_stated(
+    bench: Any, attempts: int, code: str
+) -> None:
+    job_id = bench.submit(idempotent=attempts > 1, max_attempts=attempts)
+    await run_until_killed(bench, "committed")
+    for path in (bench.state / "spool").iterdir():
+        path.unlink()
+    bench.result_file(job_id).unlink(missing_ok=True)
+    ledger = Ledger(bench.state / "ledger.sqlite")
+    if ledger.settled(job_id):  # delivery was faster than the kill
+        ledger.close()
+        return
+    ledger.close()
+    async with bench.running():
+        assert (await bench.done(job_id)).outcome.code == code

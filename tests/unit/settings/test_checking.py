@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from agent.settings import Settings, check
+from agent.settings.checking import Probe
 
 CANARY = "c4n4ry"
 HEAD = "version: 1\ndefault: redact\n"
@@ -30,7 +31,11 @@ def sound(loaded: Load, folder: Path) -> Settings:
     return loaded(SHOP)
 
 
-def said(settings: Settings, folder: Path, *, connect: bool = False) -> list[str]:
+def answers(_: str) -> None:
+    """A probe of a source that opens."""
+
+
+def said(settings: Settings, folder: Path, *, connect: Probe | None = None) -> list[str]:
     found = [f"{finding.level}: {finding}" for finding in check(settings, connect=connect)]
     assert CANARY not in str(found)
     return [line.replace(f"{folder}/", "") for line in found]
@@ -38,7 +43,7 @@ def said(settings: Settings, folder: Path, *, connect: bool = False) -> list[str
 
 def test_nothing_to_say(sound: Settings, folder: Path) -> None:
     assert said(sound, folder) == []
-    assert said(sound, folder, connect=True) == []
+    assert said(sound, folder, connect=answers) == []
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def test_a_folder_that_cannot_be_written(sound: Settings, folder: Path) -> None:
 
 def test_a_source_that_is_not_there(sound: Settings, folder: Path) -> None:
     (folder / "shop.db").unlink()
-    [line] = said(sound, folder, connect=True)
+    [line] = said(sound, folder, connect=answers)
     assert line.startswith("error: sandbox.yaml:2: sources.shop.path: there is no such file or folder.")
 
 
@@ -129,7 +134,7 @@ def test_a_program_is_run_only_on_request(loaded: Load, sound: Settings, folder:
     (folder / "policy.yaml").write_text(f"{HEAD}keys: {{token: 'exec:{folder}/program'}}\n")
     assert said(sound, folder) == []
     assert not (folder / "ran").exists()
-    assert "keys.token: the key has fewer than 32 bytes." in said(sound, folder, connect=True)[0]
+    assert "keys.token: the key has fewer than 32 bytes." in said(sound, folder, connect=answers)[0]
     assert (folder / "ran").exists()
 
 
@@ -146,19 +151,9 @@ def test_secrets_of_sources(sound: Settings, folder: Path, password: str, level:
     assert line.startswith(f"{level}: sandbox.yaml:2: sources.shop.password: ")
 
 
-def test_connecting_opens_every_source(sound: Settings, folder: Path) -> None:
-    (folder / "shop.db").write_bytes(b"no database at all" * 100)
-    assert said(sound, folder) == []
-    [line] = said(sound, folder, connect=True)
-    assert line.startswith("error: sandbox.yaml:2: sources.shop: ")
-
-
-def test_a_source_without_tables(sound: Settings, folder: Path) -> None:
-    con = sqlite3.connect(folder / "shop.db")
-    con.execute("drop table t")
-    con.close()
-    [line] = said(sound, folder, connect=True)
-    assert line.startswith("warning: sandbox.yaml:2: sources.shop: the source opens, but shows no table.")
+def test_connecting_asks_about_every_source(sound: Settings, folder: Path) -> None:
+    [line] = said(sound, folder, connect=lambda name: (f"{name} does not open.", "Look at it."))
+    assert line == "error: sandbox.yaml:2: sources.shop: shop does not open. Fix: Look at it."
 
 
 def test_errors_come_before_warnings(sound: Settings, folder: Path) -> None:

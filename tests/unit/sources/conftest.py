@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,7 +15,9 @@ Plans = Callable[..., MaskedPlan]
 def plan() -> Plans:
     """A plan as the rewrite would make it."""
 
-    def make(sql: str, parameters: Mapping[str, object] | None = None, variables: Mapping[str, bytes] | None = None):
+    def make(
+        sql: str, parameters: Mapping[str, Any] | None = None, variables: Mapping[str, bytes] | None = None
+    ) -> MaskedPlan:
         disclosure = Disclosure("shop", (), {}, 1, "0" * 64)
         return MaskedPlan(sql=sql, parameters=parameters or {}, disclosure=disclosure, variables=variables or {})
 

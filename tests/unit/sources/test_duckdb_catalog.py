@@ -1,18 +1,25 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import duckdb
 import pytest
 
-from agent.core.catalog import Column
+from agent.core.catalog import Catalog, Column, Relation
 from agent.core.limits import Limits
+from agent.core.plan import MaskedPlan
 from agent.sources._duckdb_catalog import view_query
 from agent.sources.duckdb import Config
 
+Plans = Callable[..., MaskedPlan]
+Files = Callable[..., Path]
 
-def catalog(path):
+
+def catalog(path: Path) -> Catalog:
     with Config(type="duckdb", path=path).open("shop", Limits()) as con:
         return con.catalog()
 
 
-def relations(path):
+def relations(path: Path) -> dict[tuple[str, str], Relation]:
     return {(r.schema, r.name): r for r in catalog(path).relations}
 
 
@@ -54,7 +61,7 @@ TYPES = {
 
 
 @pytest.mark.parametrize("tables", [1, 30])  # few are asked one by one, many are listed
-def test_every_type_can_stand_in_a_cast_and_shows_no_label(duck, tables):
+def test_every_type_can_stand_in_a_cast_and_shows_no_label(duck: Files, tables: int) -> None:
     columns = ", ".join(f"c{at} {declared}" for at, declared in enumerate(TYPES))
     more = [f"CREATE TABLE t{at} (i INTEGER)" for at in range(1, tables)]
     path = duck(
@@ -70,7 +77,7 @@ def test_every_type_can_stand_in_a_cast_and_shows_no_label(duck, tables):
             con.execute(f"SELECT CAST(NULL AS {column.type})")
 
 
-def test_names_keep_their_case_and_order(duck):
+def test_names_keep_their_case_and_order(duck: Files) -> None:
     path = duck('CREATE SCHEMA "Sales X"', 'CREATE TABLE "Sales X"."Orders"("B" INTEGER, a DATE, "q""q" VARCHAR)')
     found = catalog(path)
     (relation,) = found.relations
@@ -79,12 +86,12 @@ def test_names_keep_their_case_and_order(duck):
     assert relation.columns == (Column("B", "INTEGER"), Column("a", "DATE"), Column('q"q', "VARCHAR"))
 
 
-def test_generated_columns_are_columns(duck):
+def test_generated_columns_are_columns(duck: Files) -> None:
     path = duck("CREATE TABLE t(a INTEGER, b INTEGER GENERATED ALWAYS AS (a * 2))")
     assert relations(path)["main", "t"].columns == (Column("a", "INTEGER"), Column("b", "INTEGER"))
 
 
-def test_views_show_their_query_and_their_own_column_names(duck):
+def test_views_show_their_query_and_their_own_column_names(duck: Files) -> None:
     path = duck(
         "CREATE TABLE t(i INTEGER, s VARCHAR)",
         "CREATE VIEW v(a, b) AS SELECT i, s FROM t -- a comment\n",
@@ -114,7 +121,7 @@ def test_views_show_their_query_and_their_own_column_names(duck):
     assert [column.name for column in found["other", "part"].columns] == ["one", "s"]
 
 
-def test_a_view_has_the_columns_that_its_query_has_today(duck):
+def test_a_view_has_the_columns_that_its_query_has_today(duck: Files) -> None:
     """The engine still lists the ones that it had when it was made."""
     path = duck(
         "CREATE TABLE t(i INTEGER)",
@@ -125,7 +132,7 @@ def test_a_view_has_the_columns_that_its_query_has_today(duck):
     assert relations(path)["main", "v"].columns == (Column("i", "BIGINT"), Column("ssn", "VARCHAR"))
 
 
-def test_views_that_do_not_bind_are_left_out(duck, tmp_path):
+def test_views_that_do_not_bind_are_left_out(duck: Files, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     path = duck(
         "CREATE TABLE t(i INTEGER)",
@@ -139,7 +146,7 @@ def test_views_that_do_not_bind_are_left_out(duck, tmp_path):
     assert set(relations(path)) == {("main", "kept")}
 
 
-def test_a_table_named_like_a_view_of_the_engine_is_left_out(duck):
+def test_a_table_named_like_a_view_of_the_engine_is_left_out(duck: Files) -> None:
     """`"main"."duckdb_tables"` would read the engine's own."""
     path = duck('CREATE TABLE "DuckDB_Tables"(i INTEGER)', "CREATE SCHEMA s", "CREATE TABLE s.duckdb_tables(i INTEGER)")
     assert set(relations(path)) == {("s", "duckdb_tables")}
@@ -149,7 +156,9 @@ def test_a_table_named_like_a_view_of_the_engine_is_left_out(duck):
     ("name", "schema", "database"),
     [("shop", "Shop", "shop_db"), ("memory", "s", "memory_db"), ("main", "s", "main_db"), ("a b.c", "s", "a b")],
 )
-def test_schema_and_database_are_never_ambiguous(duck, plan, name, schema, database):
+def test_schema_and_database_are_never_ambiguous(
+    duck: Files, plan: Plans, name: str, schema: str, database: str
+) -> None:
     table = '"shop"."Shop".t' if schema == "Shop" else "s.t"  # ambiguous for the one who makes it, too
     path = duck(f'CREATE SCHEMA "{schema}"', f"CREATE TABLE {table} AS SELECT 1 AS i", name=f"{name}.duckdb")
     with Config(type="duckdb", path=path).open("x", Limits()) as con:
@@ -160,7 +169,7 @@ def test_schema_and_database_are_never_ambiguous(duck, plan, name, schema, datab
 
 
 @pytest.mark.parametrize("schema", ["we,ird", 'a"b', "q'x", "dot.ted", "UPPER", " sp ", "ünï"])
-def test_tables_of_schemas_with_odd_names_can_be_read(duck, plan, schema):
+def test_tables_of_schemas_with_odd_names_can_be_read(duck: Files, plan: Plans, schema: str) -> None:
     quoted = '"' + schema.replace('"', '""') + '"'
     path = duck(f"CREATE SCHEMA {quoted}", f"CREATE TABLE {quoted}.t AS SELECT 1 AS i")
     with Config(type="duckdb", path=path).open("x", Limits()) as con:
@@ -179,5 +188,5 @@ def test_tables_of_schemas_with_odd_names_can_be_read(duck, plan, schema):
         ("SELECT 1", ""),
     ],
 )
-def test_the_query_of_a_view(sql, query):
+def test_the_query_of_a_view(sql: str, query: str) -> None:
     assert view_query(sql) == query

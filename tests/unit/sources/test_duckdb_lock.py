@@ -1,28 +1,37 @@
 """What keeps a statement inside its database, beneath the guard: each test fails when its setting is removed."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import duckdb
 import pytest
 
 from agent.core.errors import Fault
 from agent.core.limits import Limits
+from agent.core.plan import MaskedPlan
+from agent.core.ports import Connection
 from agent.sources import duckdb as source
 from agent.sources.duckdb import Config
+
+Plans = Callable[..., MaskedPlan]
+Files = Callable[..., Path]
 
 CANARY = "900-55-0001"
 
 
 @pytest.fixture(scope="module")
-def path(shared_duck):
+def path(shared_duck: Files) -> Path:
     return shared_duck(f"CREATE TABLE people AS SELECT 1 AS id, '{CANARY}' AS ssn", "CREATE SEQUENCE sq")
 
 
 @pytest.fixture(scope="module")
-def con(path):
+def con(path: Path) -> Iterator[Connection]:
     with Config(type="duckdb", path=path).open("shop", Limits()) as opened:
         yield opened
 
 
-def refused(con, plan, sql):
+def refused(con: Connection, plan: Plans, sql: str) -> str:
     with pytest.raises(Fault) as caught:
         list(con.run(plan(sql)).batches)
     assert CANARY not in f"{caught.value} {caught.value.hint}"
@@ -47,7 +56,7 @@ def refused(con, plan, sql):
         "SELECT nextval('sq')",
     ],
 )
-def test_no_file_is_read_or_written_by_name(con, plan, path, sql):
+def test_no_file_is_read_or_written_by_name(con: Connection, plan: Plans, path: Path, sql: str) -> None:
     folder = path.parent
     (folder / "other.txt").write_text(CANARY)
     (folder / "other.csv").write_text(f"a\n{CANARY}\n")
@@ -82,16 +91,16 @@ def test_no_file_is_read_or_written_by_name(con, plan, path, sql):
         "BEGIN",
     ],
 )
-def test_only_one_query_runs(con, plan, path, sql):
+def test_only_one_query_runs(con: Connection, plan: Plans, path: Path, sql: str) -> None:
     assert refused(con, plan, sql.format(path=path)) == "source.binding"
 
 
 @pytest.mark.parametrize("sql", ["EXPLAIN SELECT 1", "VALUES (1)", "FROM people", "PIVOT people ON ssn", "SHOW people"])
-def test_everything_that_the_guard_may_admit_runs(con, plan, sql):
+def test_everything_that_the_guard_may_admit_runs(con: Connection, plan: Plans, sql: str) -> None:
     assert sum(batch.num_rows for batch in con.run(plan(sql)).batches) >= 1
 
 
-def test_python_variables_are_no_tables(con, plan):
+def test_python_variables_are_no_tables(con: Connection, plan: Plans) -> None:
     import pyarrow as pa
 
     people_frame = pa.table({"a": [1]})
@@ -108,7 +117,7 @@ MACROS = (
 )
 
 
-def test_macros_of_the_database_do_not_stand_in_for_functions(duck, plan):
+def test_macros_of_the_database_do_not_stand_in_for_functions(duck: Files, plan: Plans) -> None:
     """The guard admits functions by name, and believes that they are the engine's."""
     path = duck(f"CREATE TABLE people AS SELECT 1 AS id, '{CANARY}' AS ssn", *MACROS)
     sql = "SELECT upper('a') AS a, 'b' || 'c' AS b, left(sha256('x'), 4) AS c, sum(range) AS d FROM range(4)"
@@ -120,18 +129,20 @@ def test_macros_of_the_database_do_not_stand_in_for_functions(duck, plan):
 class Deaf:
     """A connection that ignores one setting, as another version of the engine might."""
 
-    def __init__(self, con, word):
+    def __init__(self, con: Any, word: str) -> None:
         self._con, self._word = con, word
 
-    def execute(self, sql):
+    def execute(self, sql: str) -> Any:
         return None if sql.startswith("SET") and self._word in sql else self._con.execute(sql)
 
-    def sql(self, sql):
+    def sql(self, sql: str) -> Any:
         return self._con.sql(sql)
 
 
 @pytest.mark.parametrize("name", source._AT_START)
-def test_a_setting_that_does_not_hold_keeps_the_source_closed(path, tmp_path, monkeypatch, name):
+def test_a_setting_that_does_not_hold_keeps_the_source_closed(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     value = str(tmp_path / "spill") if name == "temp_directory" else "true"
     real = Config._settings
     monkeypatch.setattr(Config, "_settings", lambda self, limits: real(self, limits) | {name: value})
@@ -140,7 +151,7 @@ def test_a_setting_that_does_not_hold_keeps_the_source_closed(path, tmp_path, mo
 
 
 @pytest.mark.parametrize("name", source._LOCKED)
-def test_a_lock_that_does_not_hold_keeps_the_source_closed(name):
+def test_a_lock_that_does_not_hold_keeps_the_source_closed(name: str) -> None:
     with duckdb.connect(config=source._texts(source._AT_START)) as con:
         closing = Deaf(con, name)
         closing.execute("SET enable_external_access = false")
@@ -148,17 +159,18 @@ def test_a_lock_that_does_not_hold_keeps_the_source_closed(name):
             source._lock(closing)
 
 
-def test_a_file_system_that_stays_open_keeps_the_source_closed(path):
-    with duckdb.connect() as con, pytest.raises(Fault, match="could not be locked down"):
+def test_a_file_system_that_stays_open_keeps_the_source_closed(path: Path) -> None:
+    with duckdb.connect() as con:
         con.execute(f"ATTACH '{path}' (READ_ONLY)")
-        source._forget_files(Deaf(con, "disabled_filesystems"), path)
+        with pytest.raises(Fault, match="could not be locked down"):
+            source._forget_files(Deaf(con, "disabled_filesystems"), path)
 
 
-def test_a_database_that_is_not_read_only_keeps_the_source_closed(duck):
+def test_a_database_that_is_not_read_only_keeps_the_source_closed(duck: Files) -> None:
     path = duck("CREATE TABLE t(i INTEGER)")
 
     class Eager(Deaf):
-        def execute(self, sql):
+        def execute(self, sql: str) -> Any:
             return super().execute(sql.replace("READ_ONLY, ", ""))
 
     with duckdb.connect() as con, pytest.raises(Fault, match="could not be opened read-only"):

@@ -2,22 +2,31 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from agent.core.errors import Fault
 from agent.core.limits import Limits
+from agent.core.plan import MaskedPlan
+from agent.core.ports import Connection
 from agent.sources.duckdb import Config, warm
+
+Plans = Callable[..., MaskedPlan]
+Files = Callable[..., Path]
 
 ROOT = os.geteuid() == 0
 
 
-def opened(path):
+def opened(path: Path) -> AbstractContextManager[Connection]:
     return Config(type="duckdb", path=path).open("shop", Limits())
 
 
-def fault_of(path):
+def fault_of(path: Path) -> str:
     with pytest.raises(Fault) as caught, opened(path):
         pass
     fault = caught.value
@@ -29,52 +38,52 @@ def fault_of(path):
 
 
 @pytest.fixture
-def path(duck):
+def path(duck: Files) -> Path:
     return duck("CREATE TABLE t AS SELECT range AS i FROM range(1000)")
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file(tmp_path: Path) -> None:
     assert "does not exist" in fault_of(tmp_path / "none.duckdb")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"hello world\n" * 1000, b"SQLite format 3\x00" * 100])
-def test_a_file_of_another_kind(tmp_path, content):
+def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.duckdb").write_bytes(content)
     assert "not a DuckDB database" in fault_of(tmp_path / "x.duckdb")
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.duckdb")
     assert "not a regular file" in fault_of(tmp_path / "x.duckdb")
 
 
-def test_a_link_that_leads_round(tmp_path):
+def test_a_link_that_leads_round(tmp_path: Path) -> None:
     (tmp_path / "x").symlink_to(tmp_path / "x")
     assert "cannot be read" in fault_of(tmp_path / "x")
     assert Config(type="duckdb", path=tmp_path / "x").reads() is not None
 
 
 @pytest.mark.skipif(ROOT, reason="root may read everything")
-def test_a_file_that_may_not_be_read(path):
+def test_a_file_that_may_not_be_read(path: Path) -> None:
     path.chmod(0)
     assert "may not read" in fault_of(path)
 
 
 @pytest.mark.parametrize("offset", [100, 4096 + 20, 3 * 4096 + 100])
-def test_a_damaged_file(path, offset):
+def test_a_damaged_file(path: Path, offset: int) -> None:
     damaged = bytearray(path.read_bytes())
     damaged[offset] ^= 0xFF
     path.write_bytes(damaged)
     assert "damaged" in fault_of(path)
 
 
-def test_a_cut_file(path):
+def test_a_cut_file(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:20_000])
     assert "damaged" in fault_of(path)
 
 
-def checksum(block):
+def checksum(block: Any) -> int:
     """DuckDB's own, over the words of a header block."""
     total = 5381
     for (word,) in struct.iter_unpack("<Q", block):
@@ -82,7 +91,7 @@ def checksum(block):
     return total
 
 
-def test_a_file_of_a_newer_format(path):
+def test_a_file_of_a_newer_format(path: Path) -> None:
     content = bytearray(path.read_bytes())
     struct.pack_into("<Q", content, 12, 10_000)
     struct.pack_into("<Q", content, 0, checksum(content[8:4096]))
@@ -90,7 +99,7 @@ def test_a_file_of_a_newer_format(path):
     assert "storage format" in fault_of(path)
 
 
-def test_an_encrypted_file(tmp_path):
+def test_an_encrypted_file(tmp_path: Path) -> None:
     path = tmp_path / "x.duckdb"
     with duckdb.connect() as con:
         con.execute("SET force_mbedtls_unsafe = 'true'")  # a test file may be weakly encrypted
@@ -109,7 +118,7 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def writer(path):
+def writer(path: Path) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -118,11 +127,13 @@ def writer(path):
         process.kill()
 
 
-def test_a_file_that_another_process_writes(path, writer):
+def test_a_file_that_another_process_writes(path: Path, writer: subprocess.Popen[bytes]) -> None:
     assert "Another process" in fault_of(path)
 
 
-def test_a_write_ahead_log_that_a_crash_left_is_read_and_kept(path, writer, plan):
+def test_a_write_ahead_log_that_a_crash_left_is_read_and_kept(
+    path: Path, writer: subprocess.Popen[bytes], plan: Plans
+) -> None:
     writer.kill()
     writer.wait()
     log = path.with_name("shop.duckdb.wal")
@@ -135,7 +146,7 @@ def test_a_write_ahead_log_that_a_crash_left_is_read_and_kept(path, writer, plan
     assert (path.read_bytes(), log.read_bytes()) == before
 
 
-def test_a_write_ahead_log_of_another_file(path, duck, writer):
+def test_a_write_ahead_log_of_another_file(path: Path, duck: Files, writer: subprocess.Popen[bytes]) -> None:
     writer.kill()
     writer.wait()
     other = duck("CREATE TABLE t AS SELECT 1 AS i", "CREATE TABLE u AS SELECT 2 AS i", name="other.duckdb")
@@ -143,8 +154,10 @@ def test_a_write_ahead_log_of_another_file(path, duck, writer):
     assert "write-ahead log" in fault_of(other)
 
 
-def test_a_file_that_other_processes_read(path):
-    reader = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True); print('ready', flush=True); sys.stdin.read()"
+def test_a_file_that_other_processes_read(path: Path) -> None:
+    reader = (
+        "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True); print('ready', flush=True); sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", reader, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -154,7 +167,7 @@ def test_a_file_that_other_processes_read(path):
         process.stdin.close()
 
 
-def test_a_relative_path_and_a_link(path, monkeypatch, tmp_path):
+def test_a_relative_path_and_a_link(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     monkeypatch.chdir(tmp_path)
     source = Config(type="duckdb", path="link")
@@ -163,14 +176,14 @@ def test_a_relative_path_and_a_link(path, monkeypatch, tmp_path):
         assert con.catalog().databases == ("shop",)
 
 
-def test_threads_and_memory_are_bounded(path, plan):
+def test_threads_and_memory_are_bounded(path: Path, plan: Plans) -> None:
     asked = "SELECT current_setting('threads') AS t, current_setting('memory_limit') AS m"
     with Config(type="duckdb", path=path, threads=3).open("shop", Limits(memory_mb=400)) as con:
         (batch,) = con.run(plan(asked)).batches
     assert batch.to_pylist() == [{"t": 3, "m": "300.0 MiB"}]
 
 
-def test_needs_no_home_and_no_environment(path):
+def test_needs_no_home_and_no_environment(path: Path) -> None:
     program = (
         "from agent.sources.duckdb import Config; from agent.core.limits import Limits; import sys\n"
         "with Config(type='duckdb', path=sys.argv[1]).open('x', Limits()) as con: print(len(con.catalog().relations))"
@@ -179,6 +192,6 @@ def test_needs_no_home_and_no_environment(path):
     assert done.stdout == "1\n"
 
 
-def test_warming_up_leaves_nothing_open():
+def test_warming_up_leaves_nothing_open() -> None:
     warm()
     warm()

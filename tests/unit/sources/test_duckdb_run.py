@@ -1,19 +1,27 @@
 import traceback
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from agent.core.errors import Fault
 from agent.core.limits import Limits
+from agent.core.plan import MaskedPlan
+from agent.core.ports import Connection
 from agent.sources._duckdb_faults import running_fault
 from agent.sources.duckdb import Config
+
+Plans = Callable[..., MaskedPlan]
+Files = Callable[..., Path]
 
 CANARY = "900-55-0001"
 
 
 @pytest.fixture(scope="module")
-def con(shared_duck):
+def con(shared_duck: Files) -> Iterator[Connection]:
     path = shared_duck(
         f"CREATE TABLE people AS SELECT range AS id, '{CANARY}' AS ssn FROM range(25000)",
         "CREATE TYPE mood AS ENUM ('sad', 'never-used')",
@@ -22,34 +30,34 @@ def con(shared_duck):
         yield opened
 
 
-def rows(table):
+def rows(table: Any) -> list[dict[str, Any]]:
     return [row for batch in table.batches for row in batch.to_pylist()]
 
 
-def test_rows_stream_in_batches(con, plan):
+def test_rows_stream_in_batches(con: Connection, plan: Plans) -> None:
     table = con.run(plan("SELECT id, id AS other FROM people"))
     assert table.schema.equals(pa.schema([("id", pa.int64()), ("other", pa.int64())]))
     assert [batch.num_rows for batch in table.batches] == [10_000, 10_000, 5_000]
 
 
-def test_rows_come_before_the_statement_has_ended(con, plan):
+def test_rows_come_before_the_statement_has_ended(con: Connection, plan: Plans) -> None:
     table = con.run(plan("SELECT range AS i FROM range(1_000_000_000_000)"))
     assert next(table.batches).num_rows == 10_000
 
 
-def test_a_second_run_ends_the_first(con, plan):
+def test_a_second_run_ends_the_first(con: Connection, plan: Plans) -> None:
     first = con.run(plan("SELECT id FROM people"))
     next(first.batches)
     assert rows(con.run(plan("SELECT 1 AS a"))) == [{"a": 1}]
     assert con.catalog().relations
 
 
-def test_parameters_are_bound_by_name(con, plan):
+def test_parameters_are_bound_by_name(con: Connection, plan: Plans) -> None:
     values = {"a": "x' OR 1=1", "b": 7, "c": 1.5, "d": True, "e": None}
     assert rows(con.run(plan("SELECT $a AS a, $b AS b, $c AS c, $d AS d, $e AS e", values))) == [values]
 
 
-def test_names_may_repeat(con, plan):
+def test_names_may_repeat(con: Connection, plan: Plans) -> None:
     table = con.run(plan("SELECT 1 AS a, 'x' AS a, '10:00:00+02'::TIMETZ AS a"))
     assert table.schema.names == ["a", "a", "a"]
     assert [column.to_pylist() for column in next(table.batches).columns] == [[1], ["x"], ["10:00:00+02"]]
@@ -75,19 +83,21 @@ CARRIED = [
 
 
 @pytest.mark.parametrize(("sql", "kind", "value"), CARRIED, ids=[sql for sql, _, _ in CARRIED])
-def test_no_value_is_changed_on_the_way_to_arrow(con, plan, sql, kind, value):
+def test_no_value_is_changed_on_the_way_to_arrow(
+    con: Connection, plan: Plans, sql: str, kind: pa.DataType, value: Any
+) -> None:
     table = con.run(plan(f"SELECT {sql} AS x, $p AS p", {"p": 1}))
     assert table.schema.field("x").type.equals(kind)
     assert rows(table) == [{"x": value, "p": 1}]
 
 
-def test_nested_types_are_changed_where_they_must_be_and_nowhere_else(con, plan):
+def test_nested_types_are_changed_where_they_must_be_and_nowhere_else(con: Connection, plan: Plans) -> None:
     table = con.run(plan("""SELECT {'a b': 'sad'::mood, 'c': [1]} AS s, map {'k': 5::BIGNUM} AS m"""))
     assert rows(table) == [{"s": {"a b": "sad", "c": [1]}, "m": [("k", "5")]}]
     assert table.schema.field("s").type.field("c").type.value_type == pa.int32()
 
 
-def test_labels_of_an_enum_that_no_row_has_stay_at_the_site(con, plan):
+def test_labels_of_an_enum_that_no_row_has_stay_at_the_site(con: Connection, plan: Plans) -> None:
     table = con.run(plan("SELECT 'sad'::mood AS m, NULL::mood AS n"))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -96,13 +106,13 @@ def test_labels_of_an_enum_that_no_row_has_stay_at_the_site(con, plan):
     assert b"never-used" not in sink.getvalue().to_pybytes()
 
 
-def test_order_survives_the_casts(con, plan):
+def test_order_survives_the_casts(con: Connection, plan: Plans) -> None:
     plain = [row["id"] for row in rows(con.run(plan("SELECT id FROM people ORDER BY hash(id)")))]
     cast = [row["id"] for row in rows(con.run(plan("SELECT '01'::BIT AS b, id FROM people ORDER BY hash(id)")))]
     assert cast == plain != sorted(plain)
 
 
-def test_times_are_in_utc(con, plan):
+def test_times_are_in_utc(con: Connection, plan: Plans) -> None:
     table = con.run(plan("SELECT '2024-01-01 00:00:00+02'::TIMESTAMPTZ AS t"))
     assert table.schema.field("t").type == pa.timestamp("us", tz="UTC")
 
@@ -110,15 +120,17 @@ def test_times_are_in_utc(con, plan):
 PADS = bytes(range(64)) + bytes(range(64, 128))
 
 
-def test_variables_hold_the_pads(con, plan):
+def test_variables_hold_the_pads(con: Connection, plan: Plans) -> None:
     table = con.run(
-        plan("SELECT getvariable('meridyen_x_i') AS i, getvariable('meridyen_x_o') AS o", variables={"meridyen_x": PADS})
+        plan(
+            "SELECT getvariable('meridyen_x_i') AS i, getvariable('meridyen_x_o') AS o", variables={"meridyen_x": PADS}
+        )
     )
     assert rows(table) == [{"i": PADS[:64], "o": PADS[64:]}]
 
 
 @pytest.mark.parametrize("variables", [{"a b": PADS}, {"x); --": PADS}, {"x": PADS[:-1]}, {"": PADS}, {"X": PADS}])
-def test_variables_of_another_shape_are_a_defect(con, plan, variables):
+def test_variables_of_another_shape_are_a_defect(con: Connection, plan: Plans, variables: dict[str, bytes]) -> None:
     with pytest.raises(ValueError, match="plain name"):
         con.run(plan("SELECT 1", variables=variables))
 
@@ -141,7 +153,7 @@ FAILS = [
 
 
 @pytest.mark.parametrize(("sql", "code"), FAILS, ids=[sql for sql, _ in FAILS])
-def test_errors_carry_no_value(con, plan, sql, code):
+def test_errors_carry_no_value(con: Connection, plan: Plans, sql: str, code: str) -> None:
     with pytest.raises(Fault) as caught:
         rows(con.run(plan(sql)))
     fault = caught.value
@@ -164,7 +176,7 @@ def test_errors_carry_no_value(con, plan, sql, code):
         (ValueError(f"{CANARY} Error: x"), "source.error"),
     ],
 )
-def test_errors_are_told_apart_by_their_class(error, code):
+def test_errors_are_told_apart_by_their_class(error: Exception, code: str) -> None:
     fault = running_fault(error)
     assert fault.code == code
     assert CANARY not in fault.message

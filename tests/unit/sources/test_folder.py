@@ -1,35 +1,42 @@
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from agent.core.errors import Fault
 from agent.core.limits import Limits
+from agent.core.plan import MaskedPlan
+from agent.core.ports import Connection
 from agent.sources._folder import tables
 from agent.sources.duckdb import Config
+
+Plans = Callable[..., MaskedPlan]
 
 ROWS = [{"id": 1, "s": "a"}, {"id": 2, "s": "b"}]
 SELECT = "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) t(id, s)"
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     root = tmp_path / "data"
     root.mkdir()
     return root
 
 
-def write(path, sql=SELECT, options=""):
+def write(path: Path, sql: str = SELECT, options: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as con:
         con.execute(f"COPY ({sql}) TO '{str(path).replace(chr(39), chr(39) * 2)}' {options}")
 
 
-def opened(folder):
+def opened(folder: Path) -> AbstractContextManager[Connection]:
     return Config(type="duckdb", path=folder).open("shop", Limits())
 
 
-def fault_of(folder):
+def fault_of(folder: Path) -> str:
     with pytest.raises(Fault) as caught, opened(folder):
         pass
     assert caught.value.code == "source.unavailable"
@@ -38,10 +45,20 @@ def fault_of(folder):
     return caught.value.message
 
 
-FILES = ["a.parquet", "b.csv", "c.CSV.gz", "d.json", "e.jsonl", "f.ndjson", "g[1] it's.csv", "h.csv.zst", "i.v2.parquet"]
+FILES = [
+    "a.parquet",
+    "b.csv",
+    "c.CSV.gz",
+    "d.json",
+    "e.jsonl",
+    "f.ndjson",
+    "g[1] it's.csv",
+    "h.csv.zst",
+    "i.v2.parquet",
+]
 
 
-def test_each_file_is_a_table(folder, plan):
+def test_each_file_is_a_table(folder: Path, plan: Plans) -> None:
     for name in FILES:
         write(folder / name)
     (folder / "t.tsv").write_text("id\ts\n1\ta\n2\tb\n")
@@ -58,21 +75,21 @@ def test_each_file_is_a_table(folder, plan):
             assert batch.to_pylist() == ROWS
 
 
-def test_a_sub_folder_is_one_table(folder, plan):
+def test_a_sub_folder_is_one_table(folder: Path, plan: Plans) -> None:
     write(folder / "orders/2024/one.parquet")
     write(folder / "orders/two.parquet", "SELECT 3 AS id, 9 AS more")
     write(folder / "parts/year=2023/x.csv")
     write(folder / "parts/year=2024/x.csv")
     with opened(folder) as con:
         assert [r.name for r in con.catalog().relations] == ["orders", "parts"]
-        assert [c.name for c in con.catalog().relations[0].columns] == ["id", "s", "more"]
+        assert {c.name for c in con.catalog().relations[0].columns} == {"id", "s", "more"}
         (batch,) = con.run(plan("SELECT count(*) AS n, count(more) AS m FROM orders")).batches
         assert batch.to_pylist() == [{"n": 3, "m": 1}]
         (batch,) = con.run(plan("SELECT id FROM parts WHERE year = 2024 ORDER BY id")).batches
         assert batch.num_rows == 2
 
 
-def test_what_is_no_data_is_passed_over(folder, tmp_path):
+def test_what_is_no_data_is_passed_over(folder: Path, tmp_path: Path) -> None:
     write(tmp_path / "outside.csv")
     write(folder / "kept.csv")
     write(folder / ".hidden.csv")
@@ -97,7 +114,7 @@ def test_what_is_no_data_is_passed_over(folder, tmp_path):
     ]
 
 
-def test_a_link_inside_the_folder_can_be_read(folder, plan):
+def test_a_link_inside_the_folder_can_be_read(folder: Path, plan: Plans) -> None:
     write(folder / ".data/real.csv")
     (folder / "link.csv").symlink_to(".data/real.csv")
     with opened(folder) as con:
@@ -115,7 +132,7 @@ def test_a_link_inside_the_folder_can_be_read(folder, plan):
         (["a/b.csv", "a/c.json"], "several types"),
     ],
 )
-def test_what_is_ambiguous_is_said(folder, names, message):
+def test_what_is_ambiguous_is_said(folder: Path, names: list[str], message: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("")
@@ -123,14 +140,14 @@ def test_what_is_ambiguous_is_said(folder, names, message):
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.json"])
-def test_a_broken_file_is_said(folder, name):
+def test_a_broken_file_is_said(folder: Path, name: str) -> None:
     write(folder / "good.csv")
     (folder / name).write_text('{"a": ')
     assert "cannot be read as what its name says" in fault_of(folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_files_that_may_not_be_read(folder):
+def test_files_that_may_not_be_read(folder: Path) -> None:
     write(folder / "x.csv")
     (folder / "x.csv").chmod(0)
     assert "may not read" in fault_of(folder)
@@ -139,7 +156,7 @@ def test_files_that_may_not_be_read(folder):
 
 
 @pytest.fixture
-def shop(folder):
+def shop(folder: Path) -> Path:
     write(folder / "shop.csv")
     write(folder / "other.json", "SELECT 1 AS id")
     write(folder / ".secret.csv")
@@ -164,7 +181,7 @@ def shop(folder):
         "ATTACH '{0}/new.duckdb' AS n",
     ],
 )
-def test_nothing_is_written_and_no_other_file_is_read(shop, plan, sql):
+def test_nothing_is_written_and_no_other_file_is_read(shop: Path, plan: Plans, sql: str) -> None:
     """The database over a folder is in memory, so the engine would let a statement write files that it may read."""
     before = {path: path.read_bytes() for path in shop.iterdir()}
     with opened(shop) as con, pytest.raises(Fault):
@@ -182,12 +199,12 @@ def test_nothing_is_written_and_no_other_file_is_read(shop, plan, sql):
         "SELECT 'COPY_QUERY_NODE' AS type, $x AS x UNION ALL BY NAME SELECT s AS type, 'COPY' AS x FROM shop",
     ],
 )
-def test_queries_run(shop, plan, sql):
+def test_queries_run(shop: Path, plan: Plans, sql: str) -> None:
     with opened(shop) as con:
         assert list(con.run(plan(sql, {"x": "INSERT"} if "$x" in sql else {})).batches)
 
 
-def test_values_that_do_not_fit_the_sniffed_type_are_an_error_without_them(folder, plan):
+def test_values_that_do_not_fit_the_sniffed_type_are_an_error_without_them(folder: Path, plan: Plans) -> None:
     lines = "\n".join(map(str, range(30_000)))
     (folder / "x.csv").write_text(f"n\n{lines}\nSECRET\n")
     with opened(folder) as con, pytest.raises(Fault) as caught:
@@ -196,5 +213,5 @@ def test_values_that_do_not_fit_the_sniffed_type_are_an_error_without_them(folde
     assert "SECRET" not in caught.value.message + caught.value.hint
 
 
-def test_reads_the_folder_only(folder):
+def test_reads_the_folder_only(folder: Path) -> None:
     assert Config(type="duckdb", path=folder).reads() == (folder,)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agent.core.errors import TransportError
 from agent.transport import _inbox
 from agent.transport._names import filed_as, is_job_name, shown
 
@@ -282,6 +283,33 @@ def test_a_claimed_file_that_cannot_be_read_is_offered_once_it_can(
         assert "Input/output error" in drop.box.problems()[0]
     assert drop.names(drop.box.poll(4)) == ["a.mjob"]
     assert drop.box.problems() == ()
+
+
+def test_a_recovered_file_that_cannot_be_read_is_offered_once_it_can(
+    drop: Any, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str, folder: int) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    (drop.processing / "a.mjob").write_bytes(whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(_inbox, "read_once", broken)
+        assert drop.box.recovered() == []
+    assert drop.names(drop.box.poll(4)) == ["a.mjob"]
+
+
+def test_a_claim_that_could_not_be_synced_is_offered_once_it_can(
+    drop: Any, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(folder: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (drop.new / "a.mjob").write_bytes(whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(_inbox, "sync_folder", broken)
+        with pytest.raises(TransportError, match="Input/output error"):
+            drop.box.poll(4)
+    assert drop.names(drop.box.poll(4)) == ["a.mjob"]
 
 
 def test_what_is_foreign_on_another_volume_stays_there_with_a_reason(drop: Any, whole: bytes) -> None:

@@ -129,6 +129,15 @@ def test_a_ref_that_was_never_given_means_nothing(drop: Any, ref: str) -> None:
     assert drop.files("processing") == {"a.mjob"}
 
 
+def test_a_ref_reaches_no_other_folder(drop: Any, whole: bytes) -> None:
+    (drop.root / "inbox/tmp/x.mjob").write_bytes(whole)
+    ref = f"../inbox/tmp/x.mjob@{job_digest(whole)[:16]}"
+    drop.box.settle(ref, 1.0)
+    drop.box.reject(ref, REJECTION)
+    assert drop.files("inbox/tmp") == {"x.mjob"}
+    assert drop.files("archive") == drop.files("failed") == set()
+
+
 def test_a_job_that_an_earlier_run_held_can_be_settled_before_it_is_recovered(drop: Any) -> None:
     (drop.new / "a.mjob").write_bytes(envelope(id=JOB))
     (offer,) = drop.box.poll(4)

@@ -187,6 +187,32 @@ def test_a_key_of_another_size_is_refused(kind: Any, raw: bytes) -> None:
         kind(raw)
 
 
+@pytest.mark.parametrize("kind", PUBLIC)
+@pytest.mark.parametrize("raw", ["a" * 32, [1] * 32, None, bytearray(32)])
+def test_a_key_of_other_than_bytes_is_refused(kind: Any, raw: object) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        kind(raw)
+
+
+def test_a_kid_has_one_spelling() -> None:
+    kid = SigningKey.generate().kid
+    assert is_kid(kid)
+    wrong = [
+        "",
+        kid[:-1],
+        kid + "A",
+        kid + "\n",
+        kid[:-1] + "B",
+        "/" + kid[1:],
+        "ä" + kid[1:],
+        kid + "=",
+        None,
+        1,
+        kid.encode(),
+    ]
+    assert [text for text in wrong if is_kid(text)] == []
+
+
 @given(st.binary())
 def test_statements_verify_under_their_key_only(message: bytes) -> None:
     key, other = SigningKey.generate(), SigningKey.generate()

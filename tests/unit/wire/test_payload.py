@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from agent.wire import strictjson
 from agent.wire.errors import ResultError
 from agent.wire.models import PART_BYTES
-from agent.wire.payload import MAX_MEMBERS, Member, PayloadWriter, read_payload, size_class
+from agent.wire.payload import MAX_CHUNK_BYTES, MAX_MEMBERS, Member, PayloadWriter, read_payload, size_class
 
 NAMES = st.from_regex(r"\A[a-z0-9][a-z0-9._-]{0,40}\Z")
 MEMBERS = st.lists(
@@ -106,6 +106,27 @@ def test_a_name_that_could_be_a_path_is_neither_written_nor_read(name: str) -> N
     header = strictjson.dumps({"name": name, "media_type": "b"})
     with pytest.raises(ResultError):
         read_payload(raw(word(len(header)), header, word(0), word(0)))
+
+
+def test_a_media_type_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ValueError), PayloadWriter(bytearray().extend).member("a", "b" * 1024):
+        pass
+
+
+@pytest.mark.parametrize(("size", "taken"), [(MAX_CHUNK_BYTES, True), (MAX_CHUNK_BYTES + 1, False)])
+def test_a_chunk_ends_at_its_limit(size: int, taken: bool) -> None:
+    plain = raw(word(len(HEADER)), HEADER, word(size), bytes(size), word(0), word(0))
+    if taken:
+        assert len(read_payload(plain)[0].data) == size
+        return
+    with pytest.raises(ResultError, match="cut short or malformed"):
+        read_payload(plain)
+
+
+def test_a_length_beyond_the_end_is_refused_as_cut_short() -> None:
+    plain = word(len(HEADER)) + HEADER + word(988) + bytes(987)
+    with pytest.raises(ResultError, match="cut short or malformed"):
+        read_payload(plain)
 
 
 def test_more_members_than_the_format_allows_are_refused() -> None:

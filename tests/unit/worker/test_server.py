@@ -271,9 +271,19 @@ def test_a_server_that_is_spoken_to_wrongly_ends() -> None:
         assert b"ChannelError" in said
 
 
-def test_what_ships_starts_no_thread_before_the_fork() -> None:
-    code = "from agent.worker import pipeline; pipeline.warm(); "
-    code += "from agent.sandbox.process import threads; print(len(threads()))"
-    command = [sys.executable, "-I", "-c", code]
+WARM = """
+import sys
+from agent.sandbox.process import threads
+from agent.worker import pipeline
+pipeline.warm()
+alone = len(threads())
+import pyarrow
+pyarrow.array([1, None])
+print(alone, "pandas" in sys.modules)
+"""
+
+
+def test_what_ships_starts_no_thread_before_the_fork_and_never_loads_pandas() -> None:
+    command = [sys.executable, "-I", "-c", WARM]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(ENVIRONMENT))
-    assert done.stdout.strip() == "1"
+    assert done.stdout.split() == ["1", "False"]
