@@ -33,6 +33,7 @@ _NESTED: Final = frozenset({"list", "array", "map", "struct", "union"})
 _CARRIABLE: Final = {
     "enum": "VARCHAR",  # an Arrow dictionary holds every label, also of rows that are not in the result
     "uhugeint": "VARCHAR",  # comes out as a negative decimal
+    "hugeint": "DECIMAL(38,0)",  # comes out so anyway, but beyond 38 digits unchecked
     "time with time zone": "VARCHAR",  # loses its offset
     "bit": "VARCHAR",  # these four come out as the engine's own bytes
     "bignum": "VARCHAR",

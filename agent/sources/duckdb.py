@@ -3,8 +3,9 @@
 import glob
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,11 +21,10 @@ from agent.sources._attempt import attempt, attempt_each, head, present, real, u
 from agent.sources._duckdb_catalog import carried, literal, quoted
 from agent.sources._duckdb_faults import folder_fault, opening_fault, running_fault
 from agent.sources._folder import FileTable, tables
+from agent.sources._pads import halves
 
 ROWS_PER_BATCH: Final = 10_000
 
-_PAD_BYTES: Final = 64
-_VARIABLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,61}", re.ASCII)
 _MAGIC: Final = slice(8, 12)
 _READERS: Final = {"parquet": "read_parquet", "csv": "read_csv", "json": "read_json"}
 
@@ -82,7 +82,7 @@ class Config(BaseModel):
 
     def _settings(self, limits: Limits) -> dict[str, str]:
         threads = {} if self.threads is None else {"threads": self.threads}
-        return _texts(_AT_START | threads | {"memory_limit": f"{limits.memory_mb * 3 // 4}MiB"})
+        return _texts(_AT_START | threads | {"memory_limit": f"{int(limits.memory_mb * 3 // 4)}MiB"})
 
     def _locked(self, con: Any, name: str) -> "DuckDb":
         path = real(self.path)
@@ -121,20 +121,17 @@ class DuckDb:
         For each of `plan.variables`, a name and two pads of 64 bytes, the session holds the BLOB variables `<name>_i`
         and `<name>_o`. Raises Fault(source.binding | source.error | limit.memory), also while rows stream.
         """
-        for name, pads in plan.variables.items():
-            if not _VARIABLE.fullmatch(name) or len(pads) != 2 * _PAD_BYTES:
-                msg = "a plan's variable is not a plain name with two pads of 64 bytes"
-                raise ValueError(msg)
-        reader = attempt(lambda: self._reader_of(plan), running_fault)
+        pads = halves(plan.variables)
+        reader = attempt(lambda: self._reader_of(plan, pads), running_fault)
         return Table(reader.schema, attempt_each(iter(reader), running_fault))
 
-    def _reader_of(self, plan: MaskedPlan) -> Any:
+    def _reader_of(self, plan: MaskedPlan, pads: Mapping[str, tuple[bytes, bytes]]) -> Any:
         if self._reader is not None:
             self._reader.close()
         self._check(plan.sql)
-        for name, pads in plan.variables.items():
-            self._con.execute(f"SET VARIABLE {name}_i = $1", [pads[:_PAD_BYTES]])
-            self._con.execute(f"SET VARIABLE {name}_o = $1", [pads[_PAD_BYTES:]])
+        for name, (inner, outer) in pads.items():
+            self._con.execute(f"SET VARIABLE {name}_i = $1", [inner])
+            self._con.execute(f"SET VARIABLE {name}_o = $1", [outer])
         relation = self._con.sql(plan.sql, params=dict(plan.parameters) or None)
         self._reader = _carriable(relation).to_arrow_reader(ROWS_PER_BATCH)
         return self._reader
@@ -147,7 +144,7 @@ class DuckDb:
             raise Fault("source.binding", "The statement is not exactly one query.", "Send one SELECT.")
 
     def _writes(self, sql: str, kind: str) -> bool:
-        if kind == "MULTI":  # a PIVOT that looks up its columns first has no tree to look at
+        if kind == "MULTI":  # a PIVOT that looks up its columns first has no tree to look at: its words have to do
             return _WRITING_WORD.search(sql) is not None
         query = _EXPLAIN.sub("", sql, count=1) if kind == "EXPLAIN" else sql
         tree = json.loads(self._con.execute("SELECT json_serialize_sql($1::VARCHAR)", [query]).fetchall()[0][0])
@@ -175,18 +172,18 @@ def _attach(con: Any, path: Path) -> str:
     """Attach the file read-only as the only database. Its name is the engine's choice, unless a schema has it too."""
     if head(path)[_MAGIC] != b"DUCK":
         raise unavailable("The file is not a DuckDB database.", "Check `type` and `path` of the source.")
-    target = f"ATTACH {literal(str(path))} {{}} (READ_ONLY, TYPE duckdb)"
-    con.execute(target.format("AS memory_db" if path.stem.casefold() == "memory" else ""))
+    attach, options = f"ATTACH {literal(str(path))}", "(READ_ONLY, TYPE duckdb)"
+    con.execute(f"{attach} {'AS memory_db' if path.stem.casefold() == 'memory' else ''} {options}")
     database, schemas = _attached(con)
     if database.casefold() in {schema.casefold() for schema in schemas}:  # "shop"."t" would be ambiguous
         con.execute(f"DETACH {quoted(database)}")
-        con.execute(target.format("AS " + quoted(f"{database}_db")))
+        con.execute(f"{attach} AS {quoted(f'{database}_db')} {options}")
         database, schemas = _attached(con)
     con.execute(f"USE {quoted(database)}")
     con.execute("DETACH memory")
     # The engine's own schema first: else a macro of the database stands in for a function, an operator, even a mask.
-    path_texts = ["system.main", *(f"{quoted(database)}.{quoted(schema)}" for schema in schemas)]
-    con.execute(f"SET search_path = {literal(','.join(path_texts))}")
+    found_in = ["system.main", *(f"{quoted(database)}.{quoted(schema)}" for schema in schemas)]
+    con.execute(f"SET search_path = {literal(','.join(found_in))}")
     return database
 
 
@@ -206,8 +203,7 @@ def _show(con: Any, found: tuple[FileTable, ...]) -> None:
         # The engine reads a path as a pattern.
         patterns = ", ".join(literal(glob.escape(str(path))) for path in table.files)
         reading = f"{_READERS[table.type]}([{patterns}], union_by_name = true)"
-        sql = f"CREATE VIEW {quoted(table.name)} AS FROM {reading}"
-        attempt(lambda sql=sql: con.execute(sql), folder_fault)  # type: ignore[misc]  # bound now, called now
+        attempt(partial(con.execute, f"CREATE VIEW {quoted(table.name)} AS FROM {reading}"), folder_fault)
     files = [path for table in found for path in table.files]
     allowed = sorted({text for path in files for text in (str(path), glob.escape(str(path)), str(path.resolve()))})
     con.execute(f"SET allowed_paths = [{', '.join(map(literal, allowed))}]")

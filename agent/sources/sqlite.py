@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -18,6 +18,7 @@ from agent.core.plan import MaskedPlan
 from agent.core.table import Table
 from agent.sources import _sqlite_catalog as spelling
 from agent.sources._attempt import attempt, attempt_each, head, present, real, unavailable
+from agent.sources._pads import halves
 from agent.sources._sqlite_faults import binding_fault, opening_fault, running_fault
 from agent.sources._storage_classes import tabled
 
@@ -29,8 +30,6 @@ ROWS_PER_BATCH: Final = 10_000
 _MIB: Final = 2**20
 _MAX_AHEAD_BYTES: Final = 64 * _MIB
 _BUSY_SECONDS: Final = 5.0
-_PAD_BYTES: Final = 64
-_VARIABLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,61}", re.ASCII)
 _QUERY: Final = re.compile(r"(?i)\s*(?:SELECT|VALUES|WITH|EXPLAIN)\b")
 _EXPLAIN: Final = re.compile(r"(?i)\s*EXPLAIN\b")
 _OLDEST: Final = (3, 37, 0)
@@ -110,21 +109,18 @@ class SqliteDb:
         two pads of 64 bytes, the SQL function `<name>(value)` gives `tok_` and half of an HMAC-SHA256 in hex.
         Raises Fault(source.binding | source.error | limit.memory), also while rows stream.
         """
-        for name, pads in plan.variables.items():
-            if not _VARIABLE.fullmatch(name) or len(pads) != 2 * _PAD_BYTES:
-                msg = "a plan's variable is not a plain name with two pads of 64 bytes"
-                raise ValueError(msg)
+        pads = halves(plan.variables)
         readable = {relation.name.casefold() for relation in self.catalog().relations} | _JSON_TABLES
-        attempt(lambda: self._bind(plan, readable), binding_fault)
+        attempt(lambda: self._bind(plan, pads, readable), binding_fault)
         table = attempt(lambda: self._table(plan), running_fault)
         return Table(table.schema, attempt_each(table.batches, running_fault))
 
-    def _bind(self, plan: MaskedPlan, readable: set[str]) -> None:
+    def _bind(self, plan: MaskedPlan, pads: Mapping[str, tuple[bytes, bytes]], readable: set[str]) -> None:
         """Compile only, so that an error of binding is told from one of running."""
         if self._cursor is not None:
             self._cursor.close()
-        for name, pads in plan.variables.items():
-            self._con.create_function(name, 1, _token(pads), deterministic=True)
+        for name, (inner, outer) in pads.items():
+            self._con.create_function(name, 1, _token(inner, outer), deterministic=True)
         self._con.set_authorizer(partial(_authorise, _driver(), readable))
         if not _QUERY.match(plan.sql):  # VACUUM does not ask the authorizer
             raise _no_query()
@@ -218,7 +214,7 @@ def _lock(con: "sqlite3.Connection", limits: Limits) -> None:
     con.setlimit(driver.SQLITE_LIMIT_WORKER_THREADS, 0)
     for name, value in _PRAGMAS.items():
         con.execute(f"PRAGMA {name} = {value}")
-    heap = limits.memory_mb * _MIB * 3 // 4
+    heap = int(limits.memory_mb * _MIB * 3 // 4)
     con.execute(f"PRAGMA hard_heap_limit = {heap}")
     held = {name: con.execute(f"PRAGMA {name}").fetchall()[0][0] for name in (*_PRAGMAS, "hard_heap_limit")}
     always_files = ("TEMP_STORE=0",) in con.execute("PRAGMA compile_options").fetchall()
@@ -229,7 +225,8 @@ def _lock(con: "sqlite3.Connection", limits: Limits) -> None:
         or held != _PRAGMAS
     ):
         raise unavailable("The engine could not be locked down.", "Run the agent with SQLite 3.37 or newer.")
-    con.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()  # declares them, which is denied later
+    with suppress(driver.OperationalError):  # not in every build
+        con.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()  # declares them, which is denied later
     con.execute("BEGIN")
     con.execute("SELECT 1 FROM sqlite_schema LIMIT 1").close()
 
@@ -256,9 +253,9 @@ def _authorise(  # noqa: PLR0917 - the driver's signature
     return int(driver.SQLITE_OK if allowed else driver.SQLITE_DENY)
 
 
-def _token(pads: bytes) -> Callable[[object], str | None]:
+def _token(inner_pad: bytes, outer_pad: bytes) -> Callable[[object], str | None]:
     """HMAC-SHA256 from its two pads (RFC 2104), over UTF-8; numbers as Python writes them. NULL stays NULL."""
-    inner, outer = hashlib.sha256(pads[:_PAD_BYTES]), hashlib.sha256(pads[_PAD_BYTES:])
+    inner, outer = hashlib.sha256(inner_pad), hashlib.sha256(outer_pad)
 
     def token(value: object) -> str | None:
         if value is None:

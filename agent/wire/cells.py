@@ -1,7 +1,8 @@
 """Arrow arrays -> JSON values, by the rules of the published format; no value is lost and none ever raises.
 
 Decimals, integers beyond 2^53, dates, times and intervals are strings, bytes base64, NaN and the infinities their
-names. Timestamps with a zone are given in UTC. A map is a list of `{"key","value"}`, because its keys may repeat.
+names. decimal128(38, 0) is how engines hand over sums of integers: those are integers. Timestamps with a zone are
+given in UTC. A map is a list of `{"key","value"}`, because its keys may repeat.
 """
 
 import base64
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _EXACT = 2**53
+_WIDE_INTEGER = pa.decimal128(38, 0)
 # Arrow's text for what no calendar holds; DuckDB keeps its infinite dates and timestamps in these integers.
 _OUT_OF_RANGE = "<value out of range: {}>"
 _INFINITE = {
@@ -109,8 +111,12 @@ def _extensions(array: Any) -> list[Any]:
     return values(array.storage)
 
 
-def _decimals(array: Any) -> list[str | None]:
-    return [None if value is None else format(value, "f") for value in array.to_pylist()]
+def _decimals(array: Any) -> list[Any]:
+    """Texts; but decimal128(38, 0) is how engines hand over sums of integers: those are integers."""
+    plain = array.to_pylist()
+    if array.type == _WIDE_INTEGER:
+        return [value if value is None else int(value) if abs(value) <= _EXACT else format(value, "f") for value in plain]
+    return [None if value is None else format(value, "f") for value in plain]
 
 
 def _unions(array: Any) -> list[Any]:

@@ -57,8 +57,9 @@ def rejected(site, stem, data=None):
     site.wait_for(site.reason(stem))
     said = json.loads(site.reason(stem).read_bytes())
     if data is not None:
-        kept = [path for path in (site.drop / "failed").iterdir() if path.name.startswith(stem) and path.suffix == ".mjob"]
-        assert [path.read_bytes() for path in kept] == [data]
+        kept = site.drop / "failed" / f"{stem}.mjob"
+        site.wait_for(kept)
+        assert kept.read_bytes() == data
     assert not site.result(stem).exists()
     assert said["message"]
     return said["code"]
@@ -167,6 +168,7 @@ def test_entries_that_are_no_plain_files(service, tmp_path):
     assert rejected(service, "notes") == "file.foreign"
     assert secret.read_text() == "900-55-0001"
     assert "900-55" not in service.reason("link").read_text()
+    service.wait_for(service.drop / "failed" / "notes.txt")
     assert (service.drop / "failed" / "notes.txt").read_text() == "mine"
 
 

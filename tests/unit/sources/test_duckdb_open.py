@@ -167,6 +167,13 @@ def test_a_file_that_other_processes_read(path: Path) -> None:
         process.stdin.close()
 
 
+@pytest.mark.parametrize("name", ["a{b}.duckdb", "{}", "it's.db", "ünï?x=1", 'q"q.duckdb', "md:x", "a*.duckdb"])
+def test_odd_file_names(duck: Files, plan: Plans, name: str) -> None:
+    path = duck("CREATE TABLE t AS SELECT 1 AS i", name="plain").rename(duck(name="other").with_name(name))
+    with opened(path) as con:
+        assert next(con.run(plan("SELECT i FROM main.t")).batches).num_rows == 1
+
+
 def test_a_relative_path_and_a_link(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     monkeypatch.chdir(tmp_path)

@@ -75,6 +75,18 @@ def test_each_file_is_a_table(folder: Path, plan: Plans) -> None:
             assert batch.to_pylist() == ROWS
 
 
+def test_a_name_that_looks_like_a_pattern_is_a_name(folder: Path, plan: Plans) -> None:
+    write(folder / "a*.csv", "SELECT 1 AS id")
+    write(folder / "ab.csv", "SELECT 2 AS id")
+    write(folder / "[ab].csv", "SELECT 3 AS id")
+    write(folder / "b.csv", "SELECT 4 AS id")
+    with opened(folder) as con:
+        assert {
+            r.name: [row for b in con.run(plan(f'SELECT id FROM "{r.name}"')).batches for row in b.to_pylist()]
+            for r in con.catalog().relations
+        } == {"[ab]": [{"id": 3}], "a*": [{"id": 1}], "ab": [{"id": 2}], "b": [{"id": 4}]}
+
+
 def test_a_sub_folder_is_one_table(folder: Path, plan: Plans) -> None:
     write(folder / "orders/2024/one.parquet")
     write(folder / "orders/two.parquet", "SELECT 3 AS id, 9 AS more")

@@ -33,7 +33,7 @@ def json_text(value: Any) -> str:
         (pa.array([Decimal("1.50"), None, Decimal("0.00")], pa.decimal128(10, 2)), ["1.50", None, "0.00"]),
         (pa.array([Decimal("1E+3")], pa.decimal128(10, 0)), ["1000"]),
         (pa.array([Decimal("0.0000000001")], pa.decimal128(20, 10)), ["0.0000000001"]),
-        (pa.array([Decimal(10**38 - 1)], pa.decimal128(38, 0)), [str(10**38 - 1)]),
+        (pa.array([Decimal(10**38 - 1), Decimal(-7), None], pa.decimal128(38, 0)), [str(10**38 - 1), -7, None]),
         (pa.array([Decimal(10**75)], pa.decimal256(76, 0)), [str(10**75)]),
         (pa.array(["a", "", None, "é\n\x00"]), ["a", "", None, "é\n\x00"]),
         (pa.array(["a", None], pa.large_string()), ["a", None]),

@@ -97,6 +97,13 @@ def run(launcher: ProcessLauncher) -> Run:
 
 
 @pytest.fixture
+async def run_on_captured_stderr(capfd: pytest.CaptureFixture[str]) -> AsyncIterator[Run]:
+    """A server of its own, started after the capture: it inherits stderr."""
+    async with serving() as launcher:
+        yield running(launcher)
+
+
+@pytest.fixture
 async def run_without_landlock() -> AsyncIterator[Run]:
     async with serving("--landlock", "0") as launcher:
         assert launcher.isolation == "none"

@@ -83,8 +83,8 @@ async def test_a_defect_is_logged_by_class_and_place_only(run: Run, caplog: pyte
     assert "canary" not in caplog.text
 
 
-async def test_what_a_job_prints_goes_nowhere(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
-    assert (await run("print_secret", secret="canary-4712")).code == "ok"
+async def test_what_a_job_prints_goes_nowhere(run_on_captured_stderr: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    assert (await run_on_captured_stderr("print_secret", secret="canary-4712")).code == "ok"
     assert "canary" not in "".join(capfd.readouterr())
 
 
