@@ -18,7 +18,7 @@ from agent.dialects.base import words
 MAX_BYTES: Final = 65_536
 MAX_DEPTH: Final = 200
 MAX_TOKENS: Final = 16_384
-MAX_OF: Final = {"(": 2_000, "[": 400, "{": 400, "::": 400, "->": 400, ".": 6_000, "case": 1_000}
+MAX_OF: Final = {"(": 2_000, "[": 400, "{": 400, "::": 400, "->": 400, ".": 6_000, "case": 1_000, "join": 1_000}
 MAX_RUN: Final = 100
 """Words in a row that open another level without a bracket (NOT NOT …, - - …, CASE WHEN CASE …)."""
 MAX_REREAD: Final = 32_768

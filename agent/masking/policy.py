@@ -107,23 +107,35 @@ class Policy(_Model):
 
     def may_read(self, source: str, schema: str, table: str) -> bool:
         """Whether jobs may name this relation."""
-        parts = (source, schema, table)
+        parts = (source.casefold(), schema.casefold(), table.casefold())
         return any(_matches(glob, parts) for glob in self.tables.allow) and not self.denies(source, schema, table)
 
     def denies(self, source: str, schema: str, table: str) -> bool:
         """Whether the relation is denied outright, also beneath a view."""
-        return any(_matches(glob, (source, schema, table)) for glob in self.tables.deny)
+        parts = (source.casefold(), schema.casefold(), table.casefold())
+        return any(_matches(glob, parts) for glob in self.tables.deny)
 
-    def rule_for(self, path: tuple[str, str, str, str], roles: Sequence[str]) -> Rule | None:
-        """The rule for (source, schema, table, column); None hides the column."""
-        line = self.line_for(path)
+    def lines_on(self, source: str, schema: str, table: str) -> tuple[ColumnRule, ...]:
+        """The lines of `rules` that may name a column of this relation, in their order."""
+        parts = (source.casefold(), schema.casefold(), table.casefold())
+        return tuple(line for line in self.rules if _matches(line.match, parts))
+
+    def decide(self, column: str, lines: Sequence[ColumnRule], roles: Sequence[str]) -> Rule | None:
+        """The rule for a column of the relation that `lines` are of; None hides the column."""
+        line = first_naming(column, lines)
         if line is None:
             return {"redact": Redact(), "keep": Keep(), "refuse": None}[self.default]
         return Keep() if set(line.unless_roles) & set(roles) else line.rule
 
-    def line_for(self, path: tuple[str, str, str, str]) -> ColumnRule | None:
-        """The first line of `rules` that names the column, whoever asks."""
-        return next((line for line in self.rules if _matches(line.match, path)), None)
+    def rule_for(self, path: tuple[str, str, str, str], roles: Sequence[str]) -> Rule | None:
+        """The rule for (source, schema, table, column); None hides the column."""
+        return self.decide(path[3], self.lines_on(*path[:3]), roles)
+
+
+def first_naming(column: str, lines: Sequence[ColumnRule]) -> ColumnRule | None:
+    """The first of the relation's lines that names the column, whoever asks."""
+    part = column.casefold()
+    return next((line for line in lines if _matches_part(_segments(line.match)[-1], part)), None)
 
 
 @lru_cache(maxsize=4096)
@@ -132,4 +144,9 @@ def _segments(glob: str) -> tuple[str, ...]:
 
 
 def _matches(glob: str, parts: Sequence[str]) -> bool:
-    return all(fnmatchcase(part.casefold(), segment) for part, segment in zip(parts, _segments(glob), strict=True))
+    """Whether the glob's first segments match the parts, which are casefolded."""
+    return all(map(_matches_part, _segments(glob), parts))
+
+
+def _matches_part(segment: str, part: str) -> bool:
+    return segment in {"*", part} or fnmatchcase(part, segment)

@@ -17,12 +17,12 @@ from agent.guard.relations import Use, uses
 from agent.guard.sql import canonical, check, parse_one, quoted
 from agent.masking.expressions import masked
 from agent.masking.names import names_read
-from agent.masking.policy import Policy
+from agent.masking.policy import Policy, first_naming
 from agent.masking.rules import Rule
 from agent.masking.rules.keep import Keep
 
 MAX_VIEWS: Final = 16
-MAX_NODES: Final = 100_000
+MAX_NODES: Final = 60_000
 """Syntax nodes of all masked projections of a statement."""
 CTE_PREFIX: Final = "meridyen_cte_"
 
@@ -115,11 +115,11 @@ class Builder:
         return select
 
     def _rules(self, relation: Relation) -> dict[str, Rule]:
-        path = (self.catalog.source, relation.schema, relation.name)
+        lines = self.policy.lines_on(self.catalog.source, relation.schema, relation.name)
         rules: dict[str, Rule] = {}
         for column in relation.columns:
-            rule = self.policy.rule_for((*path, column.name), self.roles)
-            if relation.definition is not None and self.policy.line_for((*path, column.name)) is None:
+            rule = self.policy.decide(column.name, lines, self.roles)
+            if relation.definition is not None and first_naming(column.name, lines) is None:
                 rule = Keep()  # what is beneath it is masked already
             if rule is not None:
                 rules[column.name] = rule

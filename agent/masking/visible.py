@@ -26,6 +26,6 @@ def shorn(relation: Relation, catalog: Catalog, policy: Policy) -> Relation:
     """The relation without hidden columns. A view's unnamed columns stay: what is beneath them is masked."""
     if relation.definition is not None:
         return relation
-    path = (catalog.source, relation.schema, relation.name)
-    kept = tuple(c for c in relation.columns if policy.rule_for((*path, c.name), ()) is not None)
+    lines = policy.lines_on(catalog.source, relation.schema, relation.name)
+    kept = tuple(c for c in relation.columns if policy.decide(c.name, lines, ()) is not None)
     return replace(relation, columns=kept)

@@ -238,11 +238,12 @@ class Intake:
         job = _verified(offer, trust, site, now)
         self._step("verified")
         with self._running.only(job.id) as fresh:
+            entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
+            if entry is not None and _is_held(entry, offer, running=not fresh):
+                _LOGGER.warning("%s was offered again while it is held", offer.ref)
+                return
             if not fresh:
                 raise Refuse("envelope.replayed", "The job was handed in before and is running.", _HINT_AGAIN)
-            entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
-            if entry is not None and entry.state == "sealed":
-                raise Refuse("envelope.replayed", "The job was handed in before and has its result.", _HINT_AGAIN)
             await self._claim_and_run(job, offer, trust, site)
 
     async def _claim_and_run(self, job: Job, offer: Offer, trust: TrustStore, site: Site) -> None:
@@ -354,6 +355,12 @@ class Intake:
 
     async def _ledger(self, call: Callable[[], T]) -> T:
         return await self._patience.until(lambda: to_thread.run_sync(call), "ledger", health.spool_unwritable)
+
+
+def _is_held(entry: Entry, offer: Offer, *, running: bool) -> bool:
+    """Whether this very envelope is on its way already. Once its job is over, it was handed in anew."""
+    on_its_way = entry.state == "sealed" or (entry.state == "claimed" and running)
+    return entry.ref == offer.ref and on_its_way
 
 
 def _verified(offer: Offer, trust: TrustStore, site: Site, now: float) -> Job:

@@ -115,7 +115,9 @@ def _decimals(array: Any) -> list[Any]:
     """Texts; but decimal128(38, 0) is how engines hand over sums of integers: those are integers."""
     plain = array.to_pylist()
     if array.type == _WIDE_INTEGER:
-        return [value if value is None else int(value) if abs(value) <= _EXACT else format(value, "f") for value in plain]
+        return [
+            value if value is None else int(value) if abs(value) <= _EXACT else format(value, "f") for value in plain
+        ]
     return [None if value is None else format(value, "f") for value in plain]
 
 

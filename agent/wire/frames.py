@@ -153,8 +153,6 @@ def _fits_parquet(kind: Any) -> bool:
     types = pa.types
     if types.is_interval(kind) or types.is_union(kind) or types.is_run_end_encoded(kind):
         return False
-    if types.is_dictionary(kind):
-        return _fits_parquet(kind.value_type)
     return all(_fits_parquet(kind.field(i).type) for i in range(kind.num_fields))
 
 

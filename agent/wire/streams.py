@@ -6,14 +6,10 @@ from typing import BinaryIO
 
 def read_upto(stream: BinaryIO, length: int) -> bytes:
     """`length` bytes, fewer only at the end of the stream."""
-    data = stream.read(length) or b""
-    if len(data) == length or not data:
-        return data
-    pieces = [data]
-    missing = length - len(data)
-    while missing and (more := stream.read(missing)):
-        pieces.append(more)
-        missing -= len(more)
+    pieces, missing = [], length
+    while missing and (piece := stream.read(missing)):
+        pieces.append(piece)
+        missing -= len(piece)
     return b"".join(pieces)
 
 

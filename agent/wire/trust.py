@@ -1,8 +1,7 @@
 """trust.json -> who may ask what: the security officer's list of submitters, recipients and their grants."""
 
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
@@ -34,18 +33,12 @@ def _jwk_schema(curve: str) -> dict[str, object]:
     return {"type": "object", "properties": members, "required": [*members], "additionalProperties": False}
 
 
-def _verify_key(value: object) -> object:
-    return value if isinstance(value, VerifyKey) else VerifyKey.from_jwk(_mapping(value))
+def _verify_key(value: Any) -> VerifyKey:
+    return value if isinstance(value, VerifyKey) else VerifyKey.from_jwk(value)
 
 
-def _recipient_key(value: object) -> object:
-    return value if isinstance(value, RecipientKey) else RecipientKey.from_jwk(_mapping(value))
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise ValueError("the key is not a JWK object")  # noqa: TRY004  pydantic reports ValueErrors with their place
-    return value
+def _recipient_key(value: Any) -> RecipientKey:
+    return value if isinstance(value, RecipientKey) else RecipientKey.from_jwk(value)
 
 
 VerifyJwk = Annotated[

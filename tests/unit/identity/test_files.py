@@ -3,6 +3,7 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,62 @@ def test_a_failed_replace_leaves_the_old_file_and_no_other(tmp_path: Path, monke
         files.replace(path, b"new", 0o640)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [files.create, files.replace])
+def test_file_and_folder_are_on_disk_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def remember(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    write(tmp_path / "a", b"x", 0o600)
+    assert len(synced) == 2
+    assert Path(synced[0]).parent == tmp_path
+    assert synced[1] == str(tmp_path)
+
+
+def test_a_failed_link_is_an_error_and_not_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "broken disk")
+
+    monkeypatch.setattr(os, "link", broken)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        files.create(tmp_path / "a", b"x", 0o600)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    fstat = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        path.write_bytes(b"x" * 100)
+        return found
+
+    monkeypatch.setattr(os, "fstat", grow)
+    with pytest.raises(ConfigError, match="larger than 10"):
+        files.read(path, 10)
+
+
+def test_a_large_file_is_refused_without_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "fdopen", never)
+    with pytest.raises(ConfigError, match="larger than 10"):
+        files.read(path, 10)
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def test_ensure_writes_an_empty_store_once(tmp_path: Path) -> None:
     assert trustfile.ensure(path) == added()
 
 
+def test_ensure_says_when_it_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be written"):
+        trustfile.ensure(tmp_path / "no" / "trust.json")
+
+
 def test_saving_keeps_the_mode(tmp_path: Path) -> None:
     path = tmp_path / "trust.json"
     trustfile.save(path, TrustStore())

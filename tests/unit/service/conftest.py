@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from agent.core.job import Me
 from agent.core.limits import Limits
 from agent.core.order import Order
 from agent.core.outcome import Facts, Refused, Report
-from agent.core.ports import Ended, Sealed
+from agent.core.ports import Ended, Offer, Sealed
 from agent.identity import trustfile
 from agent.service.board import State
 from agent.service.clock import SystemClock
@@ -68,6 +68,12 @@ class Drop(FileDrop):
     def __init__(self, config: Config, clock: HandClock, broken: Callable[[str], bool]) -> None:
         super().__init__(config, clock)
         self._broken = broken
+        self.repeat: list[Offer] = []
+
+    @override
+    async def offers(self, free: int) -> Sequence[Offer]:
+        again, self.repeat = self.repeat, []
+        return again or await super().offers(free)
 
     @override
     async def deliver(self, sealed: Sealed) -> None:

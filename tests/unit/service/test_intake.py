@@ -5,6 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
+from agent.core.ports import Offer
 from agent.service.recovery import Fate, fate, may_rerun
 from agent.spool.ledger import Entry
 from agent.wire.keys import SigningKey
@@ -91,6 +92,35 @@ async def test_an_idempotent_job_whose_result_waits_does_not_run_again(bench: An
         bench.undeliverable = lambda _: False
         await bench.done(job_id)
     assert len(bench.worker.orders) == 1
+
+
+async def test_what_a_carrier_offers_twice_under_one_name_runs_once_and_is_not_rejected(
+    bench: Any, refuse: Any, until: Any
+) -> None:
+    finish = anyio.Event()
+
+    async def slow(order: Any, parts: int) -> Any:
+        await finish.wait()
+        return await refuse(order, parts)
+
+    bench.worker.behaviour = slow
+    bench.undeliverable = lambda _: True
+    job_id, envelope = bench.envelope(idempotent=True, max_attempts=5)
+    offer = Offer(f"{job_id}.mjob", envelope)
+    async with bench.running() as supervisor:
+        carrier = supervisor._ports.transport
+        bench.put(envelope, offer.ref)
+        await until(lambda: bench.worker.orders)
+        carrier.repeat.append(offer)  # while it runs
+        await until(lambda: not carrier.repeat)
+        finish.set()
+        await until(lambda: "deliver" in supervisor._board.findings)
+        carrier.repeat.append(offer)  # while its result waits
+        await until(lambda: not carrier.repeat and supervisor._running.busy == 0)
+        bench.undeliverable = lambda _: False
+        await bench.done(job_id)
+    assert len(bench.worker.orders) == 1
+    assert bench.held("drop/failed") == []
 
 
 async def test_a_defect_in_checking_one_envelope_is_a_rejection(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,13 @@ async def test_a_server_that_dies_idle_is_replaced_without_a_loss(launcher: Proc
     assert (await launcher.work(order(do="nothing"), Limits(), parts.fileno())).code == "ok"
 
 
+async def test_an_interrupt_from_the_terminal_is_not_for_the_server(launcher: ProcessLauncher, parts: BinaryIO) -> None:
+    first = launcher.server_pid
+    os.kill(first, signal.SIGINT)
+    assert (await launcher.work(order(do="nothing"), Limits(), parts.fileno())).code == "ok"
+    assert launcher.server_pid == first
+
+
 async def test_a_server_that_does_not_answer_is_killed(
     launcher: ProcessLauncher, parts: BinaryIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,24 @@ def test_parquet_takes_what_it_has_no_type_for_as_text() -> None:
     assert json.loads(again.column("inner").to_pylist()[0]) == {"a": "P1M2DT0.000000003S"}
 
 
+UNION = pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    ("array", "texts"),
+    [
+        (UNION, ["1", "b"]),
+        (pa.RunEndEncodedArray.from_arrays([1, 2], ["x", "y"]), ["x", "y"]),
+        (pa.array([[1], [2]], pa.list_view(pa.int8())), ["[1]", "[2]"]),
+    ],
+    ids=["union", "run ends", "list view"],
+)
+def test_rare_types_arrive_in_every_format(form: str, array: Any, texts: list[str]) -> None:
+    rows = frames.rows(through(pa.table({"a": array}), form))[1]
+    assert [cells.text(row[0]) for row in rows] == texts
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("table", [RICH, ODD], ids=["rich", "odd"])
 def test_an_opened_table_goes_on_in_any_format(form: str, table: Any) -> None:
@@ -268,6 +286,17 @@ def test_cut_rows_are_refused(form: str) -> None:
 def test_json_that_is_not_columns_and_rows_is_refused(data: bytes) -> None:
     with pytest.raises(ResultError):
         frames.decode("application/json", data)
+
+
+def test_arrow_that_lies_about_itself_is_refused() -> None:
+    """A well-framed stream whose texts are not UTF-8."""
+    offsets = pa.array([0, 2], pa.int32()).buffers()[1]
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"\xffa")])
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, pa.schema([("a", pa.string())])) as writer:
+        writer.write_batch(pa.record_batch([broken], names=["a"]))
+    with pytest.raises(ResultError):
+        frames.decode("application/vnd.apache.arrow.stream", sink.getvalue())
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"a,b\r\n1\r\n", b'a\r\n"x'])

@@ -87,6 +87,19 @@ def test_asked_limits_only_clamp() -> None:
     assert (clamped.wall_seconds, clamped.rows, clamped.memory_mb) == (10, 5, site.memory_mb)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_an_integer_that_no_engine_holds_is_refused_and_not_rounded(number: int) -> None:
+    task = {"kind": "sql", "source": "s", "statement": "SELECT :a", "parameters": {"a": number}}
+    with pytest.raises(ValidationError):
+        SqlTaskModel.model_validate(task)
+
+
+@pytest.mark.parametrize(("early", "late"), [("expires", "not_before"), ("result_until", "expires")])
+def test_the_times_of_a_job_stand_in_order(make: ModuleType, early: str, late: str) -> None:
+    with pytest.raises(ValidationError, match="order"):
+        JobModel.model_validate(make.payload(**{early: make.payload()[late] - 1}))
+
+
 def test_every_limit_of_the_core_can_be_asked_for() -> None:
     assert set(LimitsModel.model_fields) == set(Limits.__dataclass_fields__)
 

@@ -78,7 +78,7 @@ def test_kinds_are_names_or_one_star(make: ModuleType) -> None:
         (("version",), 2, "version"),
         (("version",), True, "version"),
         (("owner",), "me", "owner is not a known field"),
-        (("submitters", "ALICE", "note"), "x", "note is not a known field"),
+        (("submitters", "ALICE", "note"), "x", "submitters.N8DhAA9V3axm-6PrZLPdWWY4hrGPIr9cgdlKP8txMEk.note is not"),
         (("submitters", "ALICE", "kinds"), ["*", "s*"], "kinds.1"),
         (("submitters", "ALICE", "kinds"), "*", "kinds"),
         (("submitters", "ALICE", "kinds"), ..., "kinds is missing"),

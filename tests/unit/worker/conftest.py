@@ -63,9 +63,9 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[ProcessLauncher]:
+async def serving(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterator[ProcessLauncher]:
     """A launcher over a hostile server of its own."""
-    launcher = ProcessLauncher((*HOSTILE, *arguments))
+    launcher = ProcessLauncher((*before, *HOSTILE, *arguments))
     await launcher.start()
     try:
         yield launcher
@@ -97,10 +97,11 @@ def run(launcher: ProcessLauncher) -> Run:
 
 
 @pytest.fixture
-async def run_on_captured_stderr(capfd: pytest.CaptureFixture[str]) -> AsyncIterator[Run]:
-    """A server of its own, started after the capture: it inherits stderr."""
-    async with serving() as launcher:
-        yield running(launcher)
+async def run_with_stderr(tmp_path: Path) -> AsyncIterator[tuple[Run, Path]]:
+    """A server of its own, and the file that its stderr goes to."""
+    stderr = tmp_path / "stderr"
+    async with serving(before=("/bin/sh", "-c", f'exec "$0" "$@" 2>{stderr}')) as launcher:
+        yield running(launcher), stderr
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Never
 
 from agent.core.order import Order
 from agent.core.outcome import Facts, Parcel, Part, Report
+from agent.sandbox.answer import Answer, encode
 from agent.worker import server
 
 Asked = dict[str, Any]
@@ -145,6 +146,13 @@ def print_secret(asked: Asked) -> None:
         os.write(fd, asked["secret"].encode())
 
 
+def say_ok_and_crash(_: Asked) -> Never:
+    """A whole answer, but not a proper end."""
+    for fd in pipes():
+        os.write(fd, encode(Answer(failed="limit.memory")))
+    os.abort()
+
+
 def fail(asked: Asked) -> Never:
     raise KeyError(asked["secret"])
 
@@ -158,13 +166,15 @@ def flood_sink(sink: BinaryIO) -> None:
         sink.write(bytes(1 << 20))
 
 
+def pipes() -> list[int]:
+    open_ones = [fd for fd in range(3, 64) if attempt(lambda fd=fd: os.fstat(fd)) == "done"]
+    return [fd for fd in open_ones if S_ISFIFO(os.fstat(fd).st_mode)]
+
+
 def flood_answer(asked: Asked) -> None:
-    pipes = [
-        fd for fd in range(3, 64) if attempt(lambda fd=fd: os.fstat(fd)) == "done" and S_ISFIFO(os.fstat(fd).st_mode)
-    ]
     try:
         while True:
-            os.write(pipes[0], b"\xff" * 65536)
+            os.write(pipes()[0], b"\xff" * 65536)
     except OSError:
         os._exit(0)
 

@@ -166,7 +166,9 @@ def test_a_refusal_is_sealed_like_a_result(make: MakeOrder, statement: str, sour
 
 def test_a_limit_met_while_rows_stream_leaves_no_row(make: MakeOrder) -> None:
     """Parts were written before the limit was met: they are cut away."""
-    order = make("SELECT i, j FROM numbers", limits=Limits(rows=200_000), task={"format": "json"})
+    order = make(
+        "SELECT i, j, i AS k, i AS l, i AS m FROM numbers", limits=Limits(rows=200_000), task={"format": "json"}
+    )
     order = replace(order, policy=POLICY.replace('"rules"', '"release": {"max_rows": 250000}, "rules"'))
     parts = io.BytesIO()
     report = pipeline.work(order, parts)
