@@ -62,7 +62,7 @@ wavg weighted_avg percentile_cont percentile_disc"""
 
 _WINDOW = "row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value fill"
 
-_TYPE = "try typeof equi_width_bins enum_code enum_first enum_last enum_range columns"
+_TYPE = "try typeof equi_width_bins columns"
 
 _LEAST = "CASE WHEN LENGTH(c) >= $least THEN {shown} WHEN c IS NULL THEN NULL ELSE '***' END"
 

@@ -27,13 +27,14 @@ def tables(tree: exp.Expression) -> Iterator[exp.Table]:
 def uses(tree: exp.Expression, catalog: Catalog, dialect: Dialect) -> tuple[Use, ...]:
     """What each table name means. Raises Refuse(sql.relation)."""
     found = []
+    known = _known(catalog, dialect)
     for node in tables(tree):
         if isinstance(node.this, exp.Func):
             continue  # the walk decided about table functions
         if not isinstance(node.this, exp.Identifier):
             raise Refuse("sql.relation", "A table is not written as a name.", "Write schema.table.")
         cte = _cte(node, dialect)
-        found.append(Use(node, cte if cte is not None else find(node, catalog, dialect)))
+        found.append(Use(node, cte if cte is not None else _find(node, catalog, dialect, known)))
     return tuple(found)
 
 
@@ -82,18 +83,25 @@ def _folded(name: exp.Identifier, dialect: Dialect) -> str:
     return dialect.fold(name.this, quoted=bool(name.args.get("quoted")))
 
 
-def find(node: exp.Table, catalog: Catalog, dialect: Dialect) -> Relation:
+def _known(catalog: Catalog, dialect: Dialect) -> dict[tuple[str, str], Relation]:
+    """Relations by schema and name; of two that the engine could not tell apart the first."""
+    return {
+        (dialect.fold(relation.schema, quoted=True), dialect.fold(relation.name, quoted=True)): relation
+        for relation in reversed(catalog.relations)
+    }
+
+
+def _find(node: exp.Table, catalog: Catalog, dialect: Dialect, known: dict[tuple[str, str], Relation]) -> Relation:
     """The catalog relation of a table node; denied and missing ones read the same. Raises Refuse(sql.relation)."""
-    name = _folded(node.this, dialect)
     schema, database = node.args.get("db"), node.args.get("catalog")
     databases = {dialect.fold(one, quoted=True) for one in catalog.databases}
     if database is not None and _folded(database, dialect) not in databases:
         raise _missing(node, catalog)
     wanted = dialect.fold(catalog.default_schema, quoted=True) if schema is None else _folded(schema, dialect)
-    for relation in catalog.relations:
-        if (dialect.fold(relation.schema, quoted=True), dialect.fold(relation.name, quoted=True)) == (wanted, name):
-            return relation
-    raise _missing(node, catalog)
+    relation = known.get((wanted, _folded(node.this, dialect)))
+    if relation is None:
+        raise _missing(node, catalog)
+    return relation
 
 
 def _missing(node: exp.Table, catalog: Catalog) -> Refuse:

@@ -1,7 +1,8 @@
 """policy.yaml -> `Policy`: which column gets which rule, for whom; the security officer's file."""
 
+import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -139,8 +140,12 @@ def first_naming(column: str, lines: Sequence[ColumnRule]) -> ColumnRule | None:
 
 
 @lru_cache(maxsize=4096)
-def _segments(glob: str) -> tuple[str, ...]:
-    return tuple(glob.casefold().split("."))
+def _segments(glob: str) -> tuple["re.Pattern[str] | str | None", ...]:
+    """A pattern, a plain word, or None for whatever there is, for each part of a name."""
+    return tuple(
+        None if segment == "*" else re.compile(translate(segment)) if set(segment) & set("*?[") else segment
+        for segment in glob.casefold().split(".")
+    )
 
 
 def _matches(glob: str, parts: Sequence[str]) -> bool:
@@ -148,5 +153,7 @@ def _matches(glob: str, parts: Sequence[str]) -> bool:
     return all(map(_matches_part, _segments(glob), parts))
 
 
-def _matches_part(segment: str, part: str) -> bool:
-    return segment in {"*", part} or fnmatchcase(part, segment)
+def _matches_part(segment: "re.Pattern[str] | str | None", part: str) -> bool:
+    if segment is None or isinstance(segment, str):
+        return segment is None or segment == part
+    return segment.match(part) is not None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agent.core.catalog import Catalog, Relation
-from agent.masking.policy import Policy
+from agent.masking.policy import Policy, first_naming
 
 
 def visible(catalog: Catalog, policy: Policy) -> Catalog:
@@ -27,5 +27,5 @@ def shorn(relation: Relation, catalog: Catalog, policy: Policy) -> Relation:
     if relation.definition is not None:
         return relation
     lines = policy.lines_on(catalog.source, relation.schema, relation.name)
-    kept = tuple(c for c in relation.columns if policy.decide(c.name, lines, ()) is not None)
+    kept = tuple(c for c in relation.columns if lines and first_naming(c.name, lines) is not None)
     return replace(relation, columns=kept)

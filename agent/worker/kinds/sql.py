@@ -1,15 +1,21 @@
 """`SqlTask` -> `Masked`: open, admit, rewrite, run, release."""
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 
+from agent.core.catalog import Catalog
 from agent.core.errors import Refuse
 from agent.core.table import Masked
+from agent.dialects import DIALECTS
 from agent.masking.audit_text import normalised
 from agent.masking.release import release
 from agent.masking.rewrite import prepare
 from agent.worker.kinds.base import Bench, Notes
+
+_READS = re.compile(r"\b(from|table|join|pivot|unpivot)\b", re.IGNORECASE)
+"""Without one of these words no table is read. Where that were wrong, the table would be refused as unknown."""
 
 
 def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
@@ -22,7 +28,7 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
     connection = stack.enter_context(source.open(task.source, bench.limits))
     plan = prepare(
         task,
-        connection.catalog(),
+        connection.catalog() if _READS.search(task.statement) else _nothing(task.source, source.dialect),
         bench.policy,
         roles=job.requested_by.roles,
         token_key=bench.token_key,
@@ -37,3 +43,8 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
     table = replace(table, batches=notes.timed(table.batches))
     notes.masked = release(table, plan, bench.policy, bench.limits, on_limit=job.on_limit, format=task.format)
     return notes.masked
+
+
+def _nothing(source: str, dialect: str) -> Catalog:
+    """All that a statement without tables needs: to read the real catalog takes a third of a small job's time."""
+    return Catalog(source, dialect, DIALECTS[dialect].default_schema, ())
