@@ -47,29 +47,36 @@ def masked(column: Column, rule: Rule, dialect: Dialect) -> exp.Expression:
             return _filled(applied, column, source, dialect)
 
 
-def _null(column: Column, dialect: Dialect) -> exp.Expression:
-    parsed = dialect.type_of(column.type)
-    if parsed is not None and parsed.is_type(exp.DataType.Type.ENUM):
-        return dialect.mask("null", type=dialect.text_type)
+@lru_cache(maxsize=4096)
+def _cast_text(type_text: str, dialect: Dialect) -> str | None:
+    """A column's type as it stands in a CAST; None when it cannot, or when its own text would tell values."""
+    parsed = dialect.type_of(type_text)
     if parsed is None or any(part.this.name not in dialect.casts for part in parsed.find_all(exp.DataType)):
-        return dialect.mask("untyped_null")
-    return dialect.mask("null", type=parsed.sql(dialect=dialect.engine))
+        return None
+    return parsed.sql(dialect=dialect.engine)
+
+
+@lru_cache(maxsize=4096)
+def _is_enum(type_text: str, dialect: Dialect) -> bool:
+    parsed = dialect.type_of(type_text)
+    return parsed is not None and bool(parsed.is_type(exp.DataType.Type.ENUM))
+
+
+def _null(column: Column, dialect: Dialect) -> exp.Expression:
+    text = dialect.text_type if _is_enum(column.type, dialect) else _cast_text(column.type, dialect)
+    return dialect.mask("untyped_null") if text is None else dialect.mask("null", type=text)
 
 
 def _filled(applied: Applied, column: Column, source: exp.Expression, dialect: Dialect) -> exp.Expression:
-    parsed = dialect.type_of(column.type)
-    type_text = parsed.sql(dialect=dialect.engine) if parsed is not None else dialect.text_type
-    template = dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")
-    as_text = applied.as_text or (parsed is not None and parsed.is_type(exp.DataType.Type.ENUM))
+    type_text = _cast_text(column.type, dialect) or dialect.text_type
+    as_text = applied.as_text or _is_enum(column.type, dialect)
     read = exp.cast(source, dialect.text_type, dialect=dialect.engine) if as_text else source
-
-    def fill(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and node.name == "c" and not node.table:
-            return read.copy()
+    mask = dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")
+    if isinstance(mask, exp.Placeholder):
+        return exp.convert(applied.literals[str(mask.this)])
+    for node in list(mask.find_all(exp.Column, exp.Placeholder)):
         if isinstance(node, exp.Placeholder):
-            return exp.convert(applied.literals[str(node.this)])
-        return node
-
-    filled = template.transform(fill)
-    assert isinstance(filled, exp.Expression)
-    return filled
+            node.replace(exp.convert(applied.literals[str(node.this)]))
+        elif node.name == "c" and not node.table:
+            node.replace(read.copy())
+    return mask

@@ -69,11 +69,14 @@ class Drop(FileDrop):
         super().__init__(config, clock)
         self._broken = broken
         self.repeat: list[Offer] = []
+        self.offered: list[Offer] = []
 
     @override
     async def offers(self, free: int) -> Sequence[Offer]:
         again, self.repeat = self.repeat, []
-        return again or await super().offers(free)
+        found = again or await super().offers(free)
+        self.offered += found
+        return found
 
     @override
     async def deliver(self, sealed: Sealed) -> None:

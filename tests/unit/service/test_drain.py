@@ -83,6 +83,7 @@ async def test_the_end_is_bounded_when_nothing_can_be_written_any_more(
         await until(lambda: "audit" in supervisor._board.findings)
     monkeypatch.undo()
     assert bench.held("drop/processing") == [f"{job_id}.mjob"], "it waits for the next start"
+    assert bench.status()["loops"]["intake"] == "stopped", "it ended in order, not by being cut off"
     async with bench.running():
         assert (await bench.done(job_id)).outcome.code == "job.interrupted"
 

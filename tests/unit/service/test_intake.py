@@ -1,11 +1,11 @@
 """What is taken, what is rejected and why, and that one bad envelope holds up no other."""
 
+import dataclasses
 from typing import Any
 
 import anyio
 import pytest
 
-from agent.core.ports import Offer
 from agent.service.recovery import Fate, fate, may_rerun
 from agent.spool.ledger import Entry
 from agent.wire.keys import SigningKey
@@ -105,18 +105,17 @@ async def test_what_a_carrier_offers_twice_under_one_name_runs_once_and_is_not_r
 
     bench.worker.behaviour = slow
     bench.undeliverable = lambda _: True
-    job_id, envelope = bench.envelope(idempotent=True, max_attempts=5)
-    offer = Offer(f"{job_id}.mjob", envelope)
     async with bench.running() as supervisor:
         carrier = supervisor._ports.transport
-        bench.put(envelope, offer.ref)
+        job_id = bench.submit(idempotent=True, max_attempts=5)
         await until(lambda: bench.worker.orders)
+        (offer,) = carrier.offered
         carrier.repeat.append(offer)  # while it runs
         await until(lambda: not carrier.repeat)
         finish.set()
         await until(lambda: "deliver" in supervisor._board.findings)
         carrier.repeat.append(offer)  # while its result waits
-        await until(lambda: not carrier.repeat and supervisor._running.busy == 0)
+        await until(lambda: len(carrier.offered) == 3 and supervisor._running.busy == 0)
         bench.undeliverable = lambda _: False
         await bench.done(job_id)
     assert len(bench.worker.orders) == 1
@@ -197,4 +196,5 @@ def test_when_a_broken_off_job_may_run_again(
     _, envelope = bench.envelope(idempotent=idempotent, max_attempts=most)
     trust = TrustStore.parse(bench.trust_file.read_bytes())
     job = verify(envelope, trust, bench.me, bench.clock.now())
+    assert not may_rerun(dataclasses.replace(job, idempotent=False, max_attempts=9), 1, job.expires)
     assert may_rerun(job, attempts, job.expires + late) is expected

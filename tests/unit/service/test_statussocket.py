@@ -119,10 +119,13 @@ async def test_bad_calls_hold_nobody_up_and_leave_no_descriptor(tmp_path: Path) 
         before = len(list(Path("/proc/self/fd").iterdir()))
         victim = tmp_path / "victim"
         victim.write_text("precious")
-        full_reading, full_writing = os.pipe()
-        os.set_blocking(full_writing, False)
-        while select.select([], [full_writing], [], 0)[1]:
-            os.write(full_writing, bytes(65_536))
+        full_reading, filling = os.pipe()
+        # A second opening, so that the passed one stays blocking.
+        full_writing = os.open(f"/proc/self/fd/{filling}", os.O_WRONLY)
+        os.set_blocking(filling, False)
+        while select.select([], [filling], [], 0)[1]:
+            os.write(filling, bytes(65_536))
+        os.close(filling)
         with victim.open("r+b") as file:
             send(tmp_path, statusclient.REQUEST, [file.fileno()])
         send(tmp_path, statusclient.REQUEST, [])

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from agent.core.errors import ConfigError
-from agent.service import statusclient
+from agent.service import status, statusclient
 from agent.service.lock import StateBusyError
 from agent.service.wiring import STEPS
 
@@ -120,6 +120,16 @@ async def test_status_by_socket_and_by_file_say_the_same(bench: Any) -> None:
     assert last.keys() == live.keys()
     assert (bench.state / "status.json").stat().st_mode & 0o777 == 0o640
     assert not (bench.state / "status.sock").exists()
+
+
+def test_status_json_is_for_owner_and_group_whatever_the_umask(bench: Any) -> None:
+    for umask in (0o077, 0o000):
+        previous = os.umask(umask)
+        try:
+            status.write(bench.state, b"{}")
+        finally:
+            os.umask(previous)
+        assert (bench.state / "status.json").stat().st_mode & 0o777 == 0o640
 
 
 async def test_sigterm_drains_and_returns_zero(bench: Any) -> None:
