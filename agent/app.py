@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import structlog
 
 from agent import __version__
 from agent.audit.log import AuditLog
@@ -136,8 +137,7 @@ def _operators_trust(settings: "Settings", identity: "Identity") -> TrustStore:
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    """One JSON object a line. Nothing that is logged holds a value; what looks like a secret is dropped all the same."""
-    import structlog
+    """One JSON object a line. Nothing that is logged holds a value; what looks like a secret is dropped anyway."""
 
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
@@ -157,10 +157,6 @@ def _log_to_stderr(*, verbose: bool) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
-def _redacted(_: object, __: str, event: "structlog.typing.EventDict") -> "structlog.typing.EventDict":
+def _redacted(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     hidden = ("password", "secret", "token", "key", "authorization")
     return {name: "********" if any(word in name.lower() for word in hidden) else v for name, v in event.items()}
-
-
-if TYPE_CHECKING:
-    import structlog

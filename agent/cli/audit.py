@@ -1,11 +1,14 @@
 """`agent audit`: prove that the log is as it was written."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from agent.audit.verify import Verdict
 
 app = typer.Typer(help="The tamper-evident log.", no_args_is_help=True)
 
@@ -17,7 +20,9 @@ def group() -> None:
 
 @app.command("verify")
 def verify(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of a log. Default: this agent's, and `agent exec`'s.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of a log. Default: this agent's, and `agent exec`'s.")
+    ] = None,
     *,
     config: Config = None,
     as_json: Json = False,
@@ -41,10 +46,7 @@ def verify(
     verdicts = {str(one): check(one, key) for one in folders}
     ok = all(verdict.ok for verdict in verdicts.values())
     if as_json:
-        put_json({"ok": ok, "logs": [
-            {"folder": name, "ok": v.ok, "records": v.records, "seq": v.head.seq, "hash": v.head.hash, "problems": list(v.problems)}
-            for name, v in verdicts.items()
-        ]})  # fmt: skip
+        put_json({"ok": ok, "logs": [_shown(name, verdict) for name, verdict in verdicts.items()]})
     else:
         for name, verdict in verdicts.items():
             put(f"{'ok' if verdict.ok else 'NOT OK'}: {name}: {verdict.records} records, head {verdict.head.hash}")
@@ -52,3 +54,14 @@ def verify(
                 put(f"  {problem}")
     if not ok:
         raise typer.Exit(FAILURE)
+
+
+def _shown(folder: str, verdict: "Verdict") -> dict[str, object]:
+    return {
+        "folder": folder,
+        "ok": verdict.ok,
+        "records": verdict.records,
+        "seq": verdict.head.seq,
+        "hash": verdict.head.hash,
+        "problems": list(verdict.problems),
+    }

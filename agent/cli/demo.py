@@ -47,9 +47,11 @@ def _run(folder: Path) -> int:
     _prepare(site)
     _head("1", f"The question: {QUESTION}")
     _say(textwrap.indent(STATEMENT, "   "))
-    job = _json("submit", _file(folder, "question.sql", STATEMENT), "--source", "lahman", "--param", "year=2016", site=site)
+    job = _json(
+        "submit", _file(folder, "question.sql", STATEMENT), "--source", "lahman", "--param", "year=2016", site=site
+    )
     _head("2", f"The signed job in the inbox: drop/inbox/new/{job['id']}.mjob")
-    _say(f"   {_size(Path(job['job']))}; compact JWS by Ed25519; asks for sql on lahman, to be sealed to the submitter's key")
+    _say(f"   {_size(Path(job['job']))}; compact JWS by Ed25519; asks for sql on lahman, sealed to the submitter")
     _would_run(folder, site)
     with _service(site):
         _result(site, job)
@@ -57,7 +59,7 @@ def _run(folder: Path) -> int:
         _head("6", f"A hostile job: {HOSTILE}")
         _say(textwrap.indent(refused.stderr.strip().removeprefix("agent: "), "   "))
     _proof(site, job)
-    _say(f"\nDone in {time.monotonic() - begun:.1f} s; everything was in one folder, now removed (agent demo --keep leaves it).")
+    _say(f"\nDone in {time.monotonic() - begun:.1f} s; its folder is removed again (agent demo --keep leaves it).")
     _say("Try next:  agent init site && agent exec QUERY.sql --source NAME --config site    docs/index.md")
     return 0
 
@@ -76,7 +78,9 @@ def _prepare(site: Path) -> None:
 
 
 def _would_run(folder: Path, site: Path) -> None:
-    found = _json("policy", "test", str(folder / "question.sql"), "--source", "lahman", "--param", "year=2016", site=site)
+    found = _json(
+        "policy", "test", str(folder / "question.sql"), "--source", "lahman", "--param", "year=2016", site=site
+    )
     _head("3", "What runs: every table behind its masks, never the submitted text")
     _say(textwrap.indent("\n".join(_shortened(found["disclosure"]["statement"])), "   "))
 
@@ -105,7 +109,7 @@ def _proof(site: Path, job: dict[str, Any]) -> None:
     verified = _json("audit", "verify", site=site)
     records = sum(log["records"] for log in verified["logs"])
     _head("7", f"The sealed file: drop/outbox/new/{sealed.name}, {_size(sealed)}, starts {sealed.read_bytes()[:8]!r}")
-    _say(f"   the queue's owner can neither read nor forge it; audit: {records} chained records, verified {verified['ok']}")
+    _say(f"   the queue's owner can neither read nor forge it; audit: {records} records, verified {verified['ok']}")
 
 
 @contextmanager
@@ -130,7 +134,9 @@ def _wait_for(path: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not path.exists():
         if time.monotonic() > deadline:
-            raise AgentError("the demo's agent did not answer in time; run `agent demo --keep` and read site/agent.log.")
+            raise AgentError(
+                "the demo's agent did not answer in time; run `agent demo --keep` and read site/agent.log."
+            )
         time.sleep(0.05)
 
 

@@ -1,10 +1,9 @@
 """`agent exec`: run a task here and now through the whole line, signed by the local operator's key."""
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
-from typing_extensions import Self
 
 from agent.cli.options import Config, Json
 
@@ -18,7 +17,9 @@ def execute(
     task: Annotated[str | None, typer.Argument(help="A .sql file, a task .json, or - for standard input.")] = None,
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,
-    param: Annotated[list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")
+    ] = None,
     role: Annotated[list[str] | None, typer.Option(help="Role to assert; granted in trust.json. Repeatable.")] = None,
     truncate: Annotated[bool, typer.Option(help="Cut a result at its limits instead of failing.")] = False,
     jsonl: Annotated[str | None, typer.Option(help="FILE or -: one task a line, one outcome a line.")] = None,
@@ -120,14 +121,20 @@ class Operator:
             return {"ref": parsed.ref, **(found if isinstance(found, dict) else plain(found))}
         except ValueError:  # a result that cannot be read back is a defect; the stream goes on
             known = CODES["internal.error"]
-            return {"ref": parsed.ref, "outcome": "failed", "code": known.name, "message": known.meaning, "hint": known.remedy}
+            return {
+                "ref": parsed.ref,
+                "outcome": "failed",
+                "code": known.name,
+                "message": known.meaning,
+                "hint": known.remedy,
+            }
 
     def run(self, task: dict[str, Any], terms: dict[str, Any]) -> "Opened | dict[str, Any]":
         """The opened result, or a `refused` object when the operator may not ask this."""
         from agent.cli.jobs import Wanted, job_of
         from agent.core.errors import Refuse
         from agent.wire.sealing import open_result
-        from agent.wire.signing import sign_job, verify_manifest
+        from agent.wire.signing import job_digest, sign_job, verify_manifest
 
         key = self._identity.operator_open
         job = job_of(
@@ -138,12 +145,13 @@ class Operator:
             reply_to=key.public().kid,
         )
         try:
-            result = self._portal.call(self._line.run, sign_job(job, self._identity.operator))
+            envelope = sign_job(job, self._identity.operator)
+            result = self._portal.call(self._line.run, envelope)
         except Refuse as refusal:
             return _refused(refusal)
         with result.parts as parts:
             manifest = verify_manifest(result.manifest, {self._identity.result.kid: self._identity.result.public()})
-            return open_result(manifest, parts, key)
+            return open_result(manifest, parts, key, job_digest=job_digest(envelope))
 
 
 def _refused(refusal: Any) -> dict[str, Any]:

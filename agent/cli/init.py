@@ -1,11 +1,15 @@
 """`agent init DIR`: keys, configuration, policy and folders of an agent that is ready to run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.options import Json
+
+if TYPE_CHECKING:
+    from agent.identity.profile import Profile
+    from agent.identity.state import Identity
 
 _SANDBOX = """\
 # Configuration of the agent. Every key: docs/configure.md; check with `agent config check`.
@@ -64,9 +68,8 @@ def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
     import secrets
     import time
 
-    from agent.identity import files, profile, state, trustfile
+    from agent.identity import files, profile, state
     from agent.wire.keys import fingerprint
-    from agent.wire.trust import TrustStore
 
     folder.mkdir(parents=True, exist_ok=True)
     files.create(folder / "sandbox.yaml", _SANDBOX.format(tenant=_yaml(tenant), name=_yaml(name)).encode(), 0o640)
@@ -82,7 +85,21 @@ def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
         agents={identity.result.kid: profile.AgentModel(name=name, key=identity.result.public())},
     )
     submitter = profile.create(folder / "submitter", model)
-    now = time.time()
+    _trust(folder, tenant, identity, submitter, time.time())
+    _folders(folder / "drop")
+    return {
+        "config": str(folder / "sandbox.yaml"),
+        "result_key": fingerprint(identity.result.kid),
+        "operator_key": fingerprint(identity.operator.kid),
+        "submitter_key": fingerprint(submitter.signing().kid),
+        "submitter": str(folder / "submitter"),
+    }
+
+
+def _trust(folder: Path, tenant: str, identity: "Identity", submitter: "Profile", now: float) -> None:
+    from agent.identity import trustfile
+    from agent.wire.trust import TrustStore
+
     store = trustfile.add(
         trustfile.with_operator(TrustStore(), identity, tenant, now),
         name="first-submitter",
@@ -94,14 +111,6 @@ def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
         now=now,
     )
     trustfile.save(folder / "trust.json", store)
-    _folders(folder / "drop")
-    return {
-        "config": str(folder / "sandbox.yaml"),
-        "result_key": fingerprint(identity.result.kid),
-        "operator_key": fingerprint(identity.operator.kid),
-        "submitter_key": fingerprint(submitter.signing().kid),
-        "submitter": str(folder / "submitter"),
-    }
 
 
 def _folders(drop: Path) -> None:

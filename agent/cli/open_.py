@@ -39,8 +39,10 @@ def open_result(
     return show(opened(result, opening, pinned), format_, output=output, raw=raw)
 
 
-def opened(path: Path, key: "OpeningKey", agents: Mapping[str, "VerifyKey"]) -> "Opened":
-    """The opened result. Raises AgentError saying what does not hold."""
+def opened(
+    path: Path, key: "OpeningKey", agents: Mapping[str, "VerifyKey"], *, job_digest: str | None = None
+) -> "Opened":
+    """The opened result, of just this job when its digest is known. Raises AgentError saying what does not hold."""
     from agent.core.errors import AgentError, ConfigError
     from agent.wire.container import read_mres
     from agent.wire.sealing import open_result as unseal
@@ -49,7 +51,7 @@ def opened(path: Path, key: "OpeningKey", agents: Mapping[str, "VerifyKey"]) -> 
     try:
         with path.open("rb") as stream:
             manifest, parts = read_mres(stream)
-            return unseal(verify_manifest(manifest, agents), parts, key)
+            return unseal(verify_manifest(manifest, agents), parts, key, job_digest=job_digest)
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read ({error.strerror}).", "Name a .mres file.") from None
     except ValueError as error:
@@ -99,9 +101,7 @@ def plain(found: "Opened") -> dict[str, Any]:
 def _table(found: "Opened") -> Any:
     from agent.wire.frames import decode
 
-    ((media_type, data),) = [
-        (media, data) for name, (media, data) in found.members.items() if name.startswith("rows.")
-    ]
+    ((media_type, data),) = [(media, data) for name, (media, data) in found.members.items() if name.startswith("rows.")]
     return decode(media_type, data)
 
 
@@ -124,18 +124,12 @@ def _write(table: Any, found: "Opened", format_: Format, output: Path | None, *,
     import io
     import sys
 
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from agent.cli.render import dump, put_csv
-    from agent.wire.frames import rows
+    from agent.wire.frames import encode_table, rows
 
-    sink: Any = io.BytesIO()
-    if format_ == "arrow":
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-    elif format_ == "parquet":
-        pq.write_table(table, sink)
+    sink = io.BytesIO()
+    if format_ in {"arrow", "parquet"}:
+        encode_table(table, format_, sink.write)
     elif format_ == "csv":
         columns, cells = rows(table)
         text = io.StringIO(newline="")

@@ -16,7 +16,7 @@ def group() -> None:
 
 
 @app.command("test")
-def test(
+def try_out(
     task: Annotated[str, typer.Argument(help="A .sql file, a task .json, or - for standard input.")],
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,

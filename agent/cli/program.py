@@ -1,6 +1,5 @@
 """All commands as one program."""
 
-
 import typer
 
 from agent.cli import (
@@ -12,12 +11,14 @@ from agent.cli import (
     keys,
     open_,
     policy,
-    run as run_,
     sql,
     status,
     submit,
     trust,
     version,
+)
+from agent.cli import (
+    run as run_,
 )
 from agent.cli.exits import USAGE, complain, guarded
 

@@ -42,9 +42,8 @@ def unexecuted(cell: str) -> str:
 def put_csv(sink: TextIO, names: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool) -> None:
     """RFC 4180 lines. Unless `raw`, texts that a spreadsheet would execute are quoted; numbers stay numbers."""
     writer = csv.writer(sink, lineterminator="\r\n")
-    guard = (lambda cell: cell) if raw else (lambda cell: unexecuted(cell) if isinstance(cell, str) else cell)
-    writer.writerow([guard(name) for name in names])
-    writer.writerows([guard(cell) for cell in row] for row in rows)
+    for row in (names, *rows):
+        writer.writerow([cell if raw or not isinstance(cell, str) else unexecuted(cell) for cell in row])
 
 
 def put_table(names: Sequence[str], rows: Iterable[Sequence[Any]], *, numeric: Sequence[bool] = ()) -> None:

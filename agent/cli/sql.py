@@ -26,7 +26,9 @@ def check(
     *,
     dialect: Annotated[str, typer.Option(help="The source's dialect.")],
     catalog: Annotated[Path | None, typer.Option(help="CREATE statements (.sql) or a catalog (.json).")] = None,
-    policy: Annotated[Path | None, typer.Option(help="policy.yaml. Default: the configuration's, else all is kept.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="policy.yaml. Default: the configuration's, else all is kept.")
+    ] = None,
     jsonl: Annotated[str | None, typer.Option(help="FILE or -: one task object per line, one answer per line.")] = None,
     source: Annotated[str, typer.Option(help="Name of the source, for the policy's globs.")] = "source",
     config: Config = None,

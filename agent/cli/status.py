@@ -54,7 +54,10 @@ def _show(found: Mapping[str, Any], *, live: bool, age: float) -> None:
     from agent.cli.render import put, put_pairs, safe
 
     state = found.get("state", "unknown")
-    put(f"{safe(found.get('agent', 'agent'))}: {state}" + ("" if live else f" (not answering; status of {age:.0f} s ago)"))
+    put(
+        f"{safe(found.get('agent', 'agent'))}: {state}"
+        + ("" if live else f" (not answering; status of {age:.0f} s ago)")
+    )
     for sentence in found.get("health", ()):
         put(f"  ! {safe(_sentence(sentence))}")
     jobs, spool, policy = (found.get(part) or {} for part in ("jobs", "spool", "policy"))
@@ -78,7 +81,11 @@ def _sentence(item: object) -> str:
 
 
 def _isolation(value: object) -> str:
-    return ", ".join(f"{name} {part}" for name, part in value.items() if part) if isinstance(value, Mapping) else str(value)
+    return (
+        ", ".join(f"{name} {part}" for name, part in value.items() if part)
+        if isinstance(value, Mapping)
+        else str(value)
+    )
 
 
 def _duration(seconds: object) -> str:
@@ -87,4 +94,3 @@ def _duration(seconds: object) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-

@@ -17,7 +17,9 @@ def submit(
     task: Annotated[str, typer.Argument(help="A .sql file, a task .json, or - for standard input.")],
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,
-    param: Annotated[list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and open it.")] = False,
     role: Annotated[list[str] | None, typer.Option(help="Role to assert. Repeatable.")] = None,
     purpose: Annotated[str, typer.Option(help="Why; stands in the site's audit.")] = "",
@@ -48,7 +50,7 @@ def submit(
     drop = _drop(submitter)
     path = _hand_over(drop, job_id, envelope)
     if wait:
-        return _wait(drop, job_id, submitter, as_json=as_json)
+        return _wait(drop, job_id, submitter, envelope, as_json=as_json)
     if as_json:
         put_json({"id": job_id, "job": str(path), "result": str(drop / "outbox" / "new" / f"{job_id}.mres")})
     else:
@@ -77,16 +79,19 @@ def _hand_over(drop: Path, job_id: str, envelope: bytes) -> Path:
         sync_folder(final.parent)
         sync_folder(draft.parent)
     except OSError as error:
-        raise TransportError(f"{inbox} cannot take the job ({error.strerror}). Check the folder and the disk.") from None
+        raise TransportError(
+            f"{inbox} cannot take the job ({error.strerror}). Check the folder and the disk."
+        ) from None
     return final
 
 
-def _wait(drop: Path, job_id: str, submitter: "Submitter", *, as_json: bool) -> int:
+def _wait(drop: Path, job_id: str, submitter: "Submitter", envelope: bytes, *, as_json: bool) -> int:
     """Until the result or the reason is there. Ctrl-C leaves the job with the agent."""
     import time
 
     from agent.cli.exits import complain
     from agent.cli.open_ import opened, show
+    from agent.wire.signing import job_digest
 
     result = drop / "outbox" / "new" / f"{job_id}.mres"
     reason = drop / "failed" / f"{job_id}.reason.json"
@@ -98,7 +103,8 @@ def _wait(drop: Path, job_id: str, submitter: "Submitter", *, as_json: bool) -> 
         complain(f"agent: stopped waiting; the job stays with the agent. Later: agent open {result}")
         raise
     if result.exists():
-        return show(opened(result, submitter.opening(), submitter.agents()), "json" if as_json else "table")
+        found = opened(result, submitter.opening(), submitter.agents(), job_digest=job_digest(envelope))
+        return show(found, "json" if as_json else "table")
     return _rejected(reason)
 
 

@@ -52,7 +52,7 @@ def lines(source: str) -> Iterator[Iterator[bytes]]:
         yield _lines(sys.stdin.buffer)
         return
     try:
-        stream = Path(source).open("rb")
+        stream = Path(source).open("rb")  # noqa: SIM115 - closed below, where its errors are the caller's
     except OSError as error:
         raise ConfigError(source, f"cannot be read ({error.strerror}).") from None
     with stream:

@@ -64,7 +64,9 @@ def add(
 
     loaded = settings(config)
     public = keystore.load_verify(key)
-    recipients = {path.name.split(".")[0] + f"-{n}": keystore.load_recipient(path) for n, path in enumerate(opening_key)}
+    recipients = {
+        path.name.split(".")[0] + f"-{n}": keystore.load_recipient(path) for n, path in enumerate(opening_key)
+    }
     trustfile.ensure(loaded.trust)
     trustfile.update(
         loaded.trust,

@@ -17,7 +17,7 @@ class AgentError(Exception):
     """Base of every error that this package raises on purpose."""
 
 
-class _Coded(AgentError):
+class _CodedError(AgentError):
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         """Args: `code` from `agent.core.codes.CODES`; `message` says what; `hint` says what to do."""
         super().__init__(message)
@@ -26,11 +26,11 @@ class _Coded(AgentError):
         self.hint = hint
 
 
-class Refuse(_Coded):
+class Refuse(_CodedError):
     """The job must not run."""
 
 
-class Fault(_Coded):
+class Fault(_CodedError):
     """The job ran and broke."""
 
 

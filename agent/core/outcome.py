@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """A sealed outcome and its unsigned manifest: all that the service sees of a result. Made only by `agent.wire.sealing.seal`.
+    """A sealed outcome and its unsigned manifest: all that the service sees. Made only by `agent.wire.sealing.seal`.
 
     `sealed_key` is the content key, HPKE-sealed to `recipient` (a kid).
     """

@@ -9,7 +9,7 @@ from agent.core.table import Disclosure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskedPlan:
-    """A statement that was masked, generated, re-parsed and guarded again. Made only by `agent.masking.rewrite.rewrite`.
+    """A statement that was masked, written, read back and guarded again. Made only by `agent.masking.rewrite.rewrite`.
 
     `sql` is the engine's text with `$name` (DuckDB) or `:name` (SQLite) placeholders; `parameters` bind them.
     `variables` are session values that the engine must hold before its configuration is locked (token pads);

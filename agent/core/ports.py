@@ -17,14 +17,22 @@ from agent.core.table import Table
 class Clock(Protocol):
     """Wall clock in Unix seconds, and a monotonic one for durations."""
 
-    def now(self) -> float: ...
-    def monotonic(self) -> float: ...
+    def now(self) -> float:
+        """Unix seconds, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
 
 
 class Connection(Protocol):
     """An open, read-only, locked-down source."""
 
-    def catalog(self) -> Catalog: ...
+    def catalog(self) -> Catalog:
+        """What the source holds now. Raises Fault(source.*)."""
+        ...
+
     def run(self, plan: MaskedPlan) -> Table:
         """Run exactly `plan.sql`. Raises Fault(source.* | limit.memory); the driver's text never gets out."""
         ...
@@ -34,13 +42,16 @@ class Source(Protocol):
     """A database. Opened only in a worker."""
 
     @property
-    def dialect(self) -> str: ...
+    def dialect(self) -> str:
+        """Name of its dialect in `agent.dialects.DIALECTS`."""
+        ...
+
     def reads(self) -> Sequence[Path]:
         """Files and folders that the worker must be allowed to read, for Landlock."""
         ...
 
     def open(self, name: str, limits: Limits) -> AbstractContextManager[Connection]:
-        """Open read-only and locked. The connection's catalog names its source `name`. Raises Fault(source.unavailable)."""
+        """Open read-only and locked; the catalog will name its source `name`. Raises Fault(source.unavailable)."""
         ...
 
 
@@ -107,7 +118,9 @@ class Ended:
 class Launcher(Protocol):
     """Runs one worker process for one order; sealed parts go to the open file `parts`."""
 
-    async def work(self, order: Order, limits: Limits, parts: int) -> Ended: ...
+    async def work(self, order: Order, limits: Limits, parts: int) -> Ended:
+        """Run the order under `limits`; on return no process of it is left."""
+        ...
 
 
 __all__ = ["Clock", "Connection", "Ended", "Launcher", "Offer", "Rejection", "Sealed", "Source", "Transport"]

@@ -9,10 +9,18 @@ class Batch(Protocol):
     """The part of `pyarrow.RecordBatch` that limits need."""
 
     @property
-    def num_rows(self) -> int: ...
+    def num_rows(self) -> int:
+        """Rows in the batch."""
+        ...
+
     @property
-    def nbytes(self) -> int: ...
-    def slice(self, offset: int = ..., length: int | None = ...) -> "Batch": ...
+    def nbytes(self) -> int:
+        """Bytes of its buffers."""
+        ...
+
+    def slice(self, offset: int = ..., length: int | None = ...) -> "Batch":
+        """Some of its rows, without a copy."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,8 @@ class Tally:
 class Disclosure:
     """What a result discloses: relations, columns with the rule that was applied, and the policy that said so.
 
-    `columns` maps `schema.relation.column` to the rule's name. `statement` is the text that ran, for local operators only.
+    `columns` maps `schema.relation.column` to the rule's name. `statement` is the text that ran,
+    for local operators only.
     """
 
     source: str

@@ -13,7 +13,11 @@ from agent.dialects import Dialect
 from agent.guard.nodes import UNITS, WORDS, arguments
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_TABLE_FUNCTIONS: Final = {exp.GenerateSeries: "generate_series", exp.Explode: "unnest", exp.Unnest: "unnest"}
+_TABLE_FUNCTIONS: Final[Mapping[type[exp.Expression], str]] = {
+    exp.GenerateSeries: "generate_series",
+    exp.Explode: "unnest",
+    exp.Unnest: "unnest",
+}
 _NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f_]+|(?=\.?[0-9])[0-9_]*+(\.[0-9_]*+)?([eE][+-]?[0-9_]++)?")
 _COLLATION: Final = re.compile(r'"?[A-Za-z_]{1,32}"?(\."?[A-Za-z_]{1,32}"?)*')
 
@@ -42,22 +46,26 @@ def walk(tree: exp.Expression, dialect: Dialect, *, skip: frozenset[int] = froze
         kind = type(node)
         if kind not in known:
             known[kind] = _Kind(arguments(kind, dialect), _RULES.get(kind), issubclass(kind, exp.Func))
-        allowed, rule, callable_ = known[kind]
-        if callable_ and isinstance(node.parent, (exp.Table, exp.Lateral)) and node.arg_key == "this":
-            _check_table_function(node, dialect)
-        else:
-            if rule is not None:
-                rule(node, dialect)
-            if allowed is None and kind is not exp.Anonymous:
-                raise _unknown(node, dialect)
+        _check(node, known[kind], dialect)
+        allowed, own_text = known[kind].allowed, kind in _OWN_TEXT
         for key, value in node.args.items():
             for item in _items(value):
                 if allowed is not None and key not in allowed:
                     raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not allowed here.", "Remove it.")
                 if isinstance(item, exp.Expression):
                     stack.append(item)
-                elif kind not in _OWN_TEXT:
+                elif not own_text:
                     _check_bare(node, key, item)
+
+
+def _check(node: exp.Expression, known: "_Kind", dialect: Dialect) -> None:
+    if known.callable and isinstance(node.parent, (exp.Table, exp.Lateral)) and node.arg_key == "this":
+        _check_table_function(node, dialect)
+        return
+    if known.rule is not None:
+        known.rule(node, dialect)
+    if known.allowed is None and not isinstance(node, exp.Anonymous):
+        raise _unknown(node, dialect)
 
 
 class _Kind(NamedTuple):

@@ -71,12 +71,11 @@ def _filled(applied: Applied, column: Column, source: exp.Expression, dialect: D
     type_text = _cast_text(column.type, dialect) or dialect.text_type
     as_text = applied.as_text or _is_enum(column.type, dialect)
     read = exp.cast(source, dialect.text_type, dialect=dialect.engine) if as_text else source
-    mask = dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")
-    if isinstance(mask, exp.Placeholder):
-        return exp.convert(applied.literals[str(mask.this)])
+    mask = exp.Tuple(expressions=[dialect.mask(applied.mask, type=type_text, domain=applied.domain or "none")])
     for node in list(mask.find_all(exp.Column, exp.Placeholder)):
         if isinstance(node, exp.Placeholder):
             node.replace(exp.convert(applied.literals[str(node.this)]))
-        elif node.name == "c" and not node.table:
+        elif node.name == "c" and not node.args.get("table"):
             node.replace(read.copy())
-    return mask
+    filled: exp.Expression = mask.expressions[0].pop()
+    return filled

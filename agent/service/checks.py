@@ -38,14 +38,6 @@ class Expected:
     max_bytes: int
 
 
-def max_sealed_bytes(limit_bytes: int) -> int:
-    """How much a result may hold at rest, when its rows may hold `limit_bytes` of Arrow data.
-
-    Text formats write more than Arrow holds; four times, and some room for short results, is beyond any honest worker.
-    """
-    return 4 * limit_bytes + 16 * _MIB
-
-
 def check(parcel: Parcel, parts: BinaryIO, expected: Expected) -> None:
     """Read the whole file and compare. Raises UntrueError, OSError."""
     for name in ("job_id", "job_digest", "result_id", "attempt", "recipient"):

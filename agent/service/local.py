@@ -52,7 +52,7 @@ class LocalLine:
         clock: Clock,
         reveal: bool = False,
     ) -> None:
-        """Args: `scratch` is a folder for nameless files of sealed parts. `reveal` adds the text that ran to outcomes."""
+        """Args: `scratch` is a folder for nameless files of sealed parts. `reveal` adds the text that ran."""
         self._launcher, self._site, self._trust = launcher, site, trust
         self._recorder = Recorder(open_log)
         self._result_key, self._scratch, self._clock, self._reveal = result_key, scratch, clock, reveal
@@ -127,7 +127,7 @@ class LocalLine:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=self._scratch, buffering=0)  # noqa: SIM115 - the caller closes it
         os.fchmod(file.fileno(), 0o600)
-        return file  # type: ignore[return-value]  # unbuffered, and so without BufferedIOBase
+        return file
 
 
 def _context(job: Job, claim: Claim, result_id: str) -> SealContext:

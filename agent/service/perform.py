@@ -230,7 +230,7 @@ def expected_of(claim: Claim, order: Order) -> checks.Expected:
         policy_version=claim.site.policy_version,
         policy_sha256=claim.site.policy_sha256,
         isolation=claim.isolation,
-        max_bytes=checks.max_sealed_bytes(order.limits.bytes),
+        max_bytes=sealing.max_sealed_bytes(order.limits.bytes),
     )
 
 

@@ -23,7 +23,12 @@ def check(settings: Settings, *, connect: Probe | None = None) -> list[Finding]:
 
     With `connect` also runs `exec:` programs, and asks it about every source: it gives (problem, fix), or None.
     """
-    findings = [*_files(settings), *_secrets(settings, run=connect is not None), *_folders(settings), *_sources(settings)]
+    findings = [
+        *_files(settings),
+        *_secrets(settings, run=connect is not None),
+        *_folders(settings),
+        *_sources(settings),
+    ]
     try:
         policy = load_policy(settings)
     except SettingsError as error:

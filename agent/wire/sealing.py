@@ -42,7 +42,10 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealContext:
-    """What a result is bound to. `job_digest` is the SHA-256 of the envelope; `attempt` counts from 1."""
+    """What a result is bound to. `job_digest` is the SHA-256 of the envelope; `attempt` counts from 1.
+
+    `max_bytes` caps the sealed parts; see `max_sealed_bytes`.
+    """
 
     job_id: str
     job_digest: str
@@ -52,6 +55,7 @@ class SealContext:
     policy_sha256: str
     isolation: str
     recipient: RecipientKey
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,22 @@ class Opened:
     members: Mapping[str, tuple[str, bytes]]
 
 
+def max_sealed_bytes(limit_bytes: int) -> int:
+    """How much a result may hold at rest, when its rows may hold `limit_bytes` of Arrow data.
+
+    Text formats write more than Arrow holds: four times and some room for short results. The worker ends a job that
+    needs more as limit.bytes; the service does not sign what is larger all the same.
+    """
+    return 4 * limit_bytes + 16 * 2**20
+
+
 def seal(outcome: Outcome, *, context: SealContext, sink: BinaryIO) -> Parcel:
     """Write framed sealed parts to `sink` (u32 length, ciphertext) under a fresh key; at most one part is in memory.
 
     The rows of a `Completed` are consumed here: what their iterator raises comes out, and the sink is then worthless.
-    Raises Fault(limit.bytes) beyond 64 GiB.
+    Raises Fault(limit.bytes) beyond 64 GiB, and beyond the context's `max_bytes`.
     """
-    sealer = _Sealer(context.result_id, sink)
+    sealer = _Sealer(context.result_id, sink, context.max_bytes)
     writer = PayloadWriter(sealer.write)
     columns = _write_rows(outcome.result, writer) if isinstance(outcome, Completed) else ()
     model = _model(outcome, columns, context)
@@ -163,12 +176,13 @@ def open_result(manifest: ManifestModel, parts: BinaryIO, key: OpeningKey, *, jo
 class _Sealer:
     """Plaintext -> framed sealed parts. Keeps one part back, because only the last one carries the last flag."""
 
-    def __init__(self, result_id: str, sink: BinaryIO) -> None:
+    def __init__(self, result_id: str, sink: BinaryIO, max_bytes: int | None) -> None:
         self.key = AESGCM.generate_key(_KEY_BITS)
         self.parts: list[Part] = []
         self._cipher = AESGCM(self.key)
         self._result_id = result_id
         self._sink = sink
+        self._room = max_bytes
         self._buffer = bytearray()
 
     def write(self, data: bytes) -> None:
@@ -185,6 +199,10 @@ class _Sealer:
         if index >= MAX_PARTS:
             raise Fault("limit.bytes", "The result has more parts than the format allows.", "Select less.")
         sealed = self._cipher.encrypt(_nonce(index), plain, _aad(self._result_id, index, last=last))
+        if self._room is not None:
+            self._room -= len(sealed)
+            if self._room < 0:
+                raise Fault("limit.bytes", "The result is larger in the asked format than may leave.", "Ask for arrow.")
         write_all(self._sink, len(sealed).to_bytes(_WORD, "big") + sealed)
         self.parts.append(Part(Digest(sha256(sealed).hexdigest()), len(sealed)))
 

@@ -21,7 +21,7 @@ from agent.core.table import Disclosure, Masked
 from agent.dialects import DIALECTS
 from agent.masking.policy import Policy
 from agent.sources import Config, duckdb
-from agent.wire.sealing import SealContext, seal
+from agent.wire.sealing import SealContext, max_sealed_bytes, seal
 from agent.wire.signing import verify
 from agent.wire.trust import TrustStore
 from agent.worker import defect
@@ -92,6 +92,7 @@ def work(order: Order, sink: BinaryIO) -> Report:
         policy_sha256=order.policy_sha256,
         isolation=order.isolation,
         recipient=trust.recipient(job.reply_to),
+        max_bytes=max_sealed_bytes(order.limits.bytes),
     )
     notes = Notes()
     try:

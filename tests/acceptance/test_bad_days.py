@@ -9,9 +9,14 @@ import pytest
 
 from agent.service.statusclient import read_file
 
-MOUNTS = subprocess.run(
-    ["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True, check=False
-).returncode == 0 if sys.platform == "linux" else False
+MOUNTS = (
+    subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True, check=False
+    ).returncode
+    == 0
+    if sys.platform == "linux"
+    else False
+)
 needs_mounts = pytest.mark.skipif(not MOUNTS, reason="this kernel does not let this account mount in a user namespace")
 
 

@@ -67,7 +67,6 @@ def test_cells_that_a_spreadsheet_executes_are_quoted(site):
     with site.running():
         job = site.json("submit", site.query(ask), "--source", "shop")
         path = site.result(job["id"])
-    
 
         site.wait_for(path)
     quoted = list(csv.reader(io.StringIO(site.cli("open", str(path), "--format", "csv").stdout)))
@@ -104,7 +103,12 @@ def test_exec_jsonl_keeps_order_and_goes_on(site):
         {"ref": 5, "kind": "dance"},
         {"ref": 6, "kind": "sql", "source": "ledger", "statement": "SELECT sum(amount) AS s FROM orders"},
         {"ref": 7, "kind": "sql", "source": "shop", "statement": "SELECT * FROM range(10)", "limits": {"rows": 3}},
-        {"ref": 8, "kind": "sql", "source": "shop", "statement": "SELECT 99999999999999999999 AS big, sum(i) AS s FROM range(4) AS r(i) GROUP BY ALL"},
+        {
+            "ref": 8,
+            "kind": "sql",
+            "source": "shop",
+            "statement": "SELECT 99999999999999999999 AS big, sum(i) AS s FROM range(4) AS r(i) GROUP BY ALL",
+        },
     ]
     text = "\n".join(map(json.dumps, lines)) + "\nnot json\n[1]\n\n"
     done = site.cli("exec", "--jsonl", "-", stdin=text)
@@ -141,7 +145,9 @@ def test_exec_jsonl_answers_before_it_reads_on(site):
 
 def test_sql_check_needs_no_database(site, tmp_path):
     catalog = tmp_path / "catalog.sql"
-    catalog.write_text("CREATE TABLE t (a INTEGER, ssn VARCHAR); CREATE VIEW v AS SELECT a FROM t; INSERT INTO t VALUES (1)")
+    catalog.write_text(
+        "CREATE TABLE t (a INTEGER, ssn VARCHAR); CREATE VIEW v AS SELECT a FROM t; INSERT INTO t VALUES (1)"
+    )
     tasks = [
         {"ref": 1, "kind": "sql", "source": "any", "statement": "SELECT a, ssn FROM v JOIN t USING (a)"},
         {"ref": 2, "kind": "sql", "source": "any", "statement": "SELECT * FROM u"},
@@ -149,7 +155,15 @@ def test_sql_check_needs_no_database(site, tmp_path):
         {"ref": 4, "kind": "sql", "source": "any", "statement": 5},
     ]
     done = site.cli(
-        "sql", "check", "--dialect", "duckdb", "--catalog", str(catalog), "--jsonl", "-", stdin="\n".join(map(json.dumps, tasks))
+        "sql",
+        "check",
+        "--dialect",
+        "duckdb",
+        "--catalog",
+        str(catalog),
+        "--jsonl",
+        "-",
+        stdin="\n".join(map(json.dumps, tasks)),
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(a["ref"], a["admitted"], a["code"]) for a in answers] == [
@@ -183,7 +197,10 @@ def test_config_commands(site):
     broken = site.folder / "broken.yaml"
     broken.write_text((site.folder / "sandbox.yaml").read_text() + "tenent: x\n")
     done = subprocess.run(
-        [sys.executable, "-m", "agent", "config", "check", "--config", str(broken)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "agent", "config", "check", "--config", str(broken)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 78
     assert "tenent" in done.stdout

@@ -73,7 +73,9 @@ def test_no_trace_is_left(big):
     with site.running() as service:
         for number, ask in enumerate(ASKS):
             site.cli("submit", site.query(ask, f"q{number}.sql"), "--source", "shop", "--wait")
-        sorted_ = site.cli("submit", site.query("SELECT * FROM visits ORDER BY note, blob_text"), "--source", "shop", "--wait")
+        sorted_ = site.cli(
+            "submit", site.query("SELECT * FROM visits ORDER BY note, blob_text"), "--source", "shop", "--wait"
+        )
         assert "limit." in sorted_.stderr, sorted_.stderr
         assert not [canary for canary in CANARIES if canary in memory_of(service.pid)]
         for name in ("environ", "cmdline"):

@@ -46,7 +46,13 @@ def schema(dialect: str) -> str:
 
 def other_world(script: str) -> str:
     """The same rows with other protected values of the same shape."""
-    swaps = {"900-55-": "123-45-", "canary": "zebra0", "+1555019": "+4930555", "4929000000": "5555111100", "9135": "4127"}
+    swaps = {
+        "900-55-": "123-45-",
+        "canary": "zebra0",
+        "+1555019": "+4930555",
+        "4929000000": "5555111100",
+        "9135": "4127",
+    }
     for old, new in swaps.items():
         script = script.replace(old, new)
     return re.sub(r"'1903-02-(\d\d)'", lambda m: f"'{1950 + int(m[1])}-07-{m[1]}'", script)

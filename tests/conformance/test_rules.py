@@ -63,7 +63,11 @@ SQLITE_VALUES += ["'2024-02-29'", "'2024-02-29 10:11:12'", "'not a date'", "NULL
 
 def rule_of(written):
     line = {"match": "*.*.*.*", "rule": written}
-    return Policy.model_validate({"version": 1, "default": "redact", "keys": {"token": "env:K"}, "rules": [line]}).rules[0].rule
+    return (
+        Policy.model_validate({"version": 1, "default": "redact", "keys": {"token": "env:K"}, "rules": [line]})
+        .rules[0]
+        .rule
+    )
 
 
 def test_every_file_is_listed_and_tried():

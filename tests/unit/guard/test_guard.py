@@ -117,7 +117,11 @@ def test_hints_say_what_to_write():
 
 
 def test_refusals_show_no_literal():
-    for sql in ("SELECT md6('900-55-0001')", "SELECT * FROM read_csv('/secret/path')", "SELECT '900-55-0001' FROM nope"):
+    for sql in (
+        "SELECT md6('900-55-0001')",
+        "SELECT * FROM read_csv('/secret/path')",
+        "SELECT '900-55-0001' FROM nope",
+    ):
         found = refusal(sql)
         assert not [word for word in ("900-55", "/secret") if word in found.message + found.hint]
 
@@ -169,7 +173,10 @@ def test_unicode_spaces_cannot_hide_a_second_meaning(space):
         ("WITH RECURSIVE a AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM a WHERE x < 3) SELECT * FROM a", True),
         ("SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a), a", False),
         ("SELECT (WITH a AS (SELECT 1 AS x) SELECT x FROM a), (SELECT x FROM a)", False),
-        ("WITH a AS (SELECT 1 AS x) SELECT (SELECT max(x) FROM a), (WITH b AS (SELECT * FROM a) SELECT x FROM b)", True),
+        (
+            "WITH a AS (SELECT 1 AS x) SELECT (SELECT max(x) FROM a), (WITH b AS (SELECT * FROM a) SELECT x FROM b)",
+            True,
+        ),
         ("WITH a AS (SELECT 1 AS x) SELECT * FROM main.a", False),
         ("WITH customers AS (SELECT * FROM customers) SELECT * FROM customers", True),
     ],
@@ -190,7 +197,17 @@ def test_every_listed_function_can_be_written_and_stays_listed(dialect):
     """A name that only parses into something the guard refuses would be a promise of docs/sql that is not kept."""
     kept = []
     for name in sorted(dialect.functions):
-        for arguments in ("", "a", "a, b", "a, b, c", "a, b, c, d", "*", "'day', a, b", "a, b, c, d, e, f", "year FROM a"):
+        for arguments in (
+            "",
+            "a",
+            "a, b",
+            "a, b, c",
+            "a, b, c, d",
+            "*",
+            "'day', a, b",
+            "a, b, c, d, e, f",
+            "year FROM a",
+        ):
             try:
                 (tree,) = dialect.parse(f"SELECT {name}({arguments})")
                 text = dialect.generate(tree)

@@ -44,15 +44,40 @@ def made(sql, rules=PROTECT, roles=(), key=b"k" * 32, catalog=CATALOG, parameter
 
 
 def test_a_table_becomes_its_masked_projection():
-    sql = made("SELECT c.ssn FROM customers AS c WHERE c.id = 1").sql
+    sql = made("SELECT c.* FROM customers AS c WHERE c.id = 1").sql
     assert sql == (
-        'SELECT "c"."ssn" FROM (SELECT "id" AS "id", "name" AS "name", \'***\' AS "ssn",'
+        'SELECT "c".* FROM (SELECT "id" AS "id", "name" AS "name", \'***\' AS "ssn",'
         ' CAST(NULL AS DECIMAL(12, 2)) AS "salary", "dob" AS "dob" FROM "main"."customers") AS "c" WHERE "c"."id" = 1'
     )
 
 
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("SELECT ssn FROM customers WHERE id = 1", ["id", "ssn"]),
+        ("SELECT count(*) FROM customers", ["id"]),
+        ("SELECT SSN FROM customers c ORDER BY c.NAME", ["name", "ssn"]),
+        ("SELECT (SELECT dob) FROM customers", ["dob"]),
+        ("SELECT name FROM customers JOIN (SELECT 1 AS id) AS x USING (id)", ["id", "name"]),
+        ("SELECT a FROM customers AS c(a)", None),
+        ("SELECT c FROM customers AS c", None),
+        ("SELECT x FROM (customers) AS x", None),
+        ("SELECT 1 FROM customers NATURAL JOIN orders", None),
+        ("SELECT COLUMNS('s.*') FROM customers", None),
+        ("FROM customers", None),
+        ("SELECT count(c.*) FROM customers AS c", None),
+        ("UNPIVOT customers ON ssn INTO NAME n VALUE v", None),
+    ],
+)
+def test_only_columns_that_may_be_read_are_projected(sql, columns):
+    text = made(sql).sql
+    inner = text[text.index("(SELECT ", text.index(" FROM (SELECT ")) : text.index(' FROM "main"."customers"')]
+    found = [name for name in ("id", "name", "ssn", "salary", "dob") if f'AS "{name}"' in inner]
+    assert found == (columns or ["id", "name", "ssn", "salary", "dob"])
+
+
 def test_unprotected_tables_are_enclosed_too():
-    assert 'FROM (SELECT "id" AS "id", ' in made("SELECT rowid FROM orders").sql
+    assert 'FROM (SELECT "id" AS "id" FROM "main"."orders") AS "orders"' in made("SELECT rowid FROM orders").sql
 
 
 def test_ctes_get_fresh_names():
@@ -97,7 +122,9 @@ def test_explain_only_over_unprotected_tables():
 def test_roles_lift_a_rule():
     rules = [{"match": "*.*.customers.salary", "rule": {"bucket": 100}, "unless_roles": ["auditor"]}]
     assert made("SELECT salary FROM customers", rules).disclosure.columns["main.customers.salary"] == "bucket"
-    assert made("SELECT salary FROM customers", rules, ["auditor"]).disclosure.columns["main.customers.salary"] == "keep"
+    assert (
+        made("SELECT salary FROM customers", rules, ["auditor"]).disclosure.columns["main.customers.salary"] == "keep"
+    )
 
 
 def test_denied_and_missing_relations_read_the_same():
@@ -188,13 +215,15 @@ def test_a_projection_that_differs_from_the_policy_is_never_written(monkeypatch)
 
     monkeypatch.setattr(rewriting.Builder, "select", weaker)
     with pytest.raises(Refuse) as caught:
-        made("SELECT ssn FROM customers")
+        made("SELECT * FROM customers")
     assert caught.value.code == "sql.rewrite"
 
 
 def test_the_rewrite_guards_again(monkeypatch):
     """A function that appears between admission and the final text is refused."""
-    plan = admit(SqlTask(source=SourceName("shop"), statement="SELECT upper(name) FROM customers", parameters={}), CATALOG)
+    plan = admit(
+        SqlTask(source=SourceName("shop"), statement="SELECT upper(name) FROM customers", parameters={}), CATALOG
+    )
     tree = plan.tree.copy()
     for node in tree.find_all(DIALECTS["duckdb"].parse("SELECT upper(1)")[0].expressions[0].__class__):
         node.replace(DIALECTS["duckdb"].parse("SELECT read_text('/etc/passwd')")[0].expressions[0])

@@ -13,14 +13,14 @@ import pytest
 from agent.core.job import Digest
 from agent.core.outcome import Facts, Parcel, Part, Refused, Report
 from agent.core.ports import Ended
-from agent.service import checks, record
+from agent.service import record
 from agent.service.board import Board
-from agent.service.checks import Expected, UntrueError, check, max_sealed_bytes
+from agent.service.checks import Expected, UntrueError, check
 from agent.service.defect import describe
 from agent.service.livetrust import LiveTrust
 from agent.service.running import Running
 from agent.wire.keys import OpeningKey
-from agent.wire.sealing import SealContext, seal
+from agent.wire.sealing import SealContext, max_sealed_bytes, seal
 
 pytestmark = pytest.mark.anyio
 
@@ -173,8 +173,8 @@ def test_the_result_digest_names_the_sealed_bytes() -> None:
 
 
 def test_the_cap_leaves_room_for_short_results_and_grows_with_the_limit() -> None:
-    assert checks.max_sealed_bytes(0) >= 4 << 20
-    assert checks.max_sealed_bytes(1 << 30) == (4 << 30) + checks.max_sealed_bytes(0)
+    assert max_sealed_bytes(0) >= 4 << 20
+    assert max_sealed_bytes(1 << 30) == (4 << 30) + max_sealed_bytes(0)
 
 
 def test_a_defect_is_logged_by_class_and_place_alone() -> None:

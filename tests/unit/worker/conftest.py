@@ -105,6 +105,12 @@ async def run_with_stderr(tmp_path: Path) -> AsyncIterator[tuple[Run, Path]]:
 
 
 @pytest.fixture
+async def run_with_arrow() -> AsyncIterator[Run]:
+    async with serving("--arrow") as launcher:
+        yield running(launcher)
+
+
+@pytest.fixture
 async def run_without_landlock() -> AsyncIterator[Run]:
     async with serving("--landlock", "0") as launcher:
         assert launcher.isolation == "none"

@@ -51,8 +51,16 @@ def parcel(order: Order) -> Parcel:
     )
 
 
+BALLAST = bytearray(64 << 20)
+"""A server is larger than the smallest limit of a job, and each child maps all of it."""
+
+
 def warm() -> None:
     os.environ["LEFT_BY_A_LIBRARY"] = "yes"
+    BALLAST[::4096] = b"x" * (len(BALLAST) // 4096)
+
+
+def warm_with_arrow() -> None:
     import pyarrow.acero
     import pyarrow.compute  # noqa: F401
 
@@ -299,4 +307,6 @@ def arrow(_: Asked) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(server.main(pipeline=SimpleNamespace(warm=warm, reads=reads, work=work)))
+    arguments = [argument for argument in sys.argv[1:] if argument != "--arrow"]
+    first = warm_with_arrow if "--arrow" in sys.argv else warm
+    sys.exit(server.main(arguments, SimpleNamespace(warm=first, reads=reads, work=work)))

@@ -211,8 +211,8 @@ async def test_the_server_never_holds_an_order(launcher: ProcessLauncher, run: R
     assert not holds(launcher.server_pid, canary.encode())
 
 
-async def test_arrow_computes_in_a_fork(run: Run) -> None:
-    assert (await run("arrow")).said == [3998000, 4000000]
+async def test_arrow_computes_in_a_fork(run_with_arrow: Run) -> None:
+    assert (await run_with_arrow("arrow")).said == [3998000, 4000000]
 
 
 async def test_without_landlock_no_job_runs(run_without_landlock: Run, caplog: pytest.LogCaptureFixture) -> None:
