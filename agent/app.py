@@ -138,7 +138,6 @@ def _operators_trust(settings: "Settings", identity: "Identity") -> TrustStore:
 
 def _log_to_stderr(*, verbose: bool) -> None:
     """One JSON object a line. Nothing that is logged holds a value; what looks like a secret is dropped anyway."""
-
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,

@@ -25,8 +25,8 @@ _STRUCTURAL: Final = words(
     case by distinct all any some exists union except intersect limit offset between like ilike similar to is with
     recursive lateral unnest partition order group rollup cube sets within pivot unpivot for exclude replace rename
     extract qualify window rows range join materialized sample percent columns if lambda map struct decimal varchar
-    char text numeric float double name into end escape glob at zone collate array timestamp time key value system bernoulli
-    reservoir repeatable"""
+    char text numeric float double name into end escape glob at zone collate array timestamp time key value system
+    bernoulli reservoir repeatable"""
 )
 """Words that may stand before a bracket without being a function."""
 
@@ -181,7 +181,7 @@ def _without_explain(text: str, dialect: Dialect) -> tuple[str, list[Token], boo
 
 
 def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str | None:
-    """The text with `:name` in the engine's own spelling, where the engine reads a colon otherwise; None without any."""
+    """The text with every `:name` in the engine's own spelling, where the engine reads a colon otherwise, or None."""
     if dialect.parameter == ":" or ":" not in text:
         return None
     marks = []

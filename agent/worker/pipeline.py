@@ -27,6 +27,7 @@ from agent.wire.trust import TrustStore
 from agent.worker import defect
 from agent.worker.kinds import KINDS
 from agent.worker.kinds.base import Bench, Notes
+from agent.worker.rehearsal import rehearse
 
 _SOURCES: TypeAdapter[Config] = TypeAdapter(Config)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -40,13 +41,18 @@ _LIBRARIES = (
 
 
 def warm() -> None:
-    """Load and compute once, before any fork, what every job would load and compute anew."""
+    """Import and compute once, before any fork, what every job would import and compute anew.
+
+    Libraries, lists derived from the dialects, what a first connection loads; and, since libraries also import on first
+    use, one job of nobody's: signed, verified, planned, encoded and sealed under keys that are forgotten here.
+    """
     for name in _LIBRARIES:
         importlib.import_module(name)
     _settle_arrow()
     duckdb.warm()
     for dialect in DIALECTS.values():
         assert dialect.typed, "a dialect without functions"
+    rehearse()
 
 
 def _settle_arrow() -> None:
@@ -59,10 +65,13 @@ def _settle_arrow() -> None:
 
 
 class _NoPandas:
-    @classmethod
-    def find_spec(cls, name: str, *_: object) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
+    """An importer that has no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Raises ModuleNotFoundError for pandas."""
+        if name.partition(".")[0] == "pandas":
+            raise ModuleNotFoundError(name, name=name)
 
 
 def reads(order: Order) -> Sequence[Path]:

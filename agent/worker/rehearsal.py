@@ -1,0 +1,80 @@
+"""One job of nobody's, without a source: so that libraries import before the fork what they import on first use."""
+
+import io
+import time
+from typing import Final
+
+from agent.core.catalog import Catalog, Column, Relation
+from agent.core.job import Me, SourceName, SqlTask
+from agent.core.outcome import Refused
+from agent.masking.audit_text import normalised
+from agent.masking.policy import Policy
+from agent.masking.rewrite import prepare
+from agent.wire.ids import new_ulid
+from agent.wire.keys import OpeningKey, SigningKey
+from agent.wire.models import JobModel
+from agent.wire.sealing import SealContext, seal
+from agent.wire.signing import sign_job, verify
+from agent.wire.trust import Recipient, Submitter, TrustStore
+
+_NOBODY: Final = Me(tenant="nobody", agent="nobody", pool="nobody")
+_STATEMENT: Final = (
+    "WITH a AS (SELECT x, count(*) AS n FROM t GROUP BY x) SELECT * FROM a WHERE n > 1 ORDER BY x LIMIT 2"
+)
+
+
+def rehearse() -> None:
+    """Run the line's pure parts once for each dialect, and forget everything."""
+    signing, opening, now = SigningKey.generate(), OpeningKey.generate(), time.time()
+    trust = _trust(signing, opening)
+    job = verify(sign_job(_job(opening, now), signing), trust, _NOBODY, now)
+    policy = Policy.model_validate_json('{"version": 1, "default": "redact"}')
+    context = SealContext(
+        job_id=job.id,
+        job_digest=job.digest,
+        result_id=job.id,
+        attempt=1,
+        policy_version=1,
+        policy_sha256="",
+        isolation="none",
+        recipient=trust.recipient(job.reply_to),
+    )
+    for dialect in ("duckdb", "sqlite"):
+        catalog = Catalog("nothing", dialect, "main", (Relation("main", "t", (Column("x", "VARCHAR"),)),))
+        task = SqlTask(source=SourceName("nothing"), statement=_STATEMENT, parameters={})
+        prepare(task, catalog, policy, roles=(), token_key=None, tenant="nobody")
+        normalised(task.statement, dialect)
+    # No rows are encoded: that starts Arrow's threads, and a process with threads must not fork.
+    seal(Refused("task.source", "nothing"), context=context, sink=io.BytesIO())
+
+
+def _job(opening: OpeningKey, now: float) -> JobModel:
+    return JobModel.model_validate(
+        {
+            "id": new_ulid(now),
+            "tenant": "nobody",
+            "audience": "agent:nobody",
+            "issued": int(now),
+            "not_before": int(now),
+            "expires": int(now) + 60,
+            "result_until": int(now) + 60,
+            "requested_by": {"user": "nobody"},
+            "reply_to": {"kid": opening.public().kid},
+            "task": {"kind": "sql", "source": "nothing", "statement": "SELECT 1"},
+        }
+    )
+
+
+def _trust(signing: SigningKey, opening: OpeningKey) -> TrustStore:
+    submitter = Submitter(
+        name="nobody",
+        key=signing.public(),
+        tenants=("nobody",),
+        sources=("nothing",),
+        kinds=("sql",),
+        roles=(),
+        recipients=(opening.public().kid,),
+        added="2000-01-01T00:00:00Z",
+    )
+    recipient = Recipient(name="nobody", key=opening.public())
+    return TrustStore(submitters={signing.kid: submitter}, recipients={opening.public().kid: recipient})
