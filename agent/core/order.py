@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from agent.core.job import Me
 from agent.core.limits import Limits
@@ -19,17 +19,17 @@ class Order:
     `reveal` adds the text that ran to the disclosure: for the local operator only, since it shows views' definitions.
     """
 
-    envelope: bytes
-    trust: str
+    envelope: bytes = field(repr=False)
+    trust: str = field(repr=False)
     me: Me
     now: float
     attempt: int
     result_id: str
-    policy: str
+    policy: str = field(repr=False)
     policy_sha256: str
-    token_key: bytes | None
+    token_key: bytes | None = field(repr=False)
     source_name: str
-    source: str | None
+    source: str | None = field(repr=False)
     limits: Limits
     isolation: str
     reveal: bool = False

@@ -38,6 +38,8 @@ class Dialect:
     `strings` are nodes that hold a text in another notation (E'…', $$…$$); they become plain literals.
     `derived_columns`: `(SELECT …) AS t(a, b)` is legal. `names_by_text`: an unnamed output column is
     called by its text. `misread` are functions of the engine that the grammar would turn into something else.
+    `early_ctes`: a CTE may be read before it is written, and by itself without RECURSIVE. `hidden_columns` are in every
+    table without being its columns.
     `parameter` precedes a bound name in the engine's own text.
     """
 
@@ -57,6 +59,8 @@ class Dialect:
     derived_columns: bool = True
     names_by_text: bool = False
     misread: frozenset[str] = frozenset()
+    early_ctes: bool = False
+    hidden_columns: frozenset[str] = frozenset()
     explain: bool = False
 
     @cached_property

@@ -71,5 +71,7 @@ SQLITE: Final = Dialect(
     text_type="TEXT",
     derived_columns=False,
     names_by_text=True,
+    early_ctes=True,
+    hidden_columns=words("rowid oid _rowid_"),
     misread=words("mod"),  # sqlglot writes it as %, which cuts its operands to integers
 )

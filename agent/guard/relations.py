@@ -64,7 +64,9 @@ def _cte(node: exp.Table, dialect: Dialect) -> exp.CTE | None:
     return None
 
 
-def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dialect) -> exp.CTE | None:
+def _visible(with_: exp.With, inside: exp.CTE | None, dialect: Dialect) -> list[exp.CTE]:
+    if dialect.early_ctes:
+        return list(with_.expressions)
     visible: list[exp.CTE] = []
     for cte in with_.expressions:
         if cte is inside and not with_.args.get("recursive"):
@@ -72,6 +74,11 @@ def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dial
         visible.append(cte)
         if cte is inside:
             break
+    return visible
+
+
+def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dialect) -> exp.CTE | None:
+    visible = _visible(with_, inside, dialect)
     for cte in reversed(visible):
         name = cte.args["alias"].this
         if isinstance(name, exp.Identifier) and _folded(name, dialect) == wanted:
@@ -81,6 +88,23 @@ def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dial
 
 def _folded(name: exp.Identifier, dialect: Dialect) -> str:
     return dialect.fold(name.this, quoted=bool(name.args.get("quoted")))
+
+
+def check_hidden(tree: exp.Expression, found: tuple[Use, ...], dialect: Dialect) -> None:
+    """Refuse columns that every table has and no result shows: over a sub-query an engine reads them as NULL."""
+    if not dialect.hidden_columns:
+        return
+    named = {column.name.lower() for use in found if isinstance(use.means, Relation) for column in use.means.columns}
+    named |= {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
+    named |= {name.lower() for alias in tree.find_all(exp.TableAlias) for name in _columns_of(alias)}
+    for column in tree.find_all(exp.Column):
+        name = column.name.lower()
+        if name in dialect.hidden_columns - named:
+            raise Refuse("sql.node", f"The column {name} is not in the catalog.", "Name the table's own key column.")
+
+
+def _columns_of(alias: exp.TableAlias) -> list[str]:
+    return [name.name for name in alias.args.get("columns") or ()]
 
 
 def _known(catalog: Catalog, dialect: Dialect) -> dict[tuple[str, str], Relation]:

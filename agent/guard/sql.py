@@ -16,7 +16,8 @@ from agent.core.job import ParameterValue, SqlTask
 from agent.dialects import DIALECTS, Dialect
 from agent.dialects.base import without_positions, words
 from agent.guard.nodes import ROOTS
-from agent.guard.relations import uses
+from agent.guard.outputs import output_texts
+from agent.guard.relations import check_hidden, uses
 from agent.guard.scan import scan
 from agent.guard.walk import refused_function, walk
 
@@ -25,7 +26,7 @@ _STRUCTURAL: Final = words(
     case by distinct all any some exists union except intersect limit offset between like ilike similar to is with
     recursive lateral unnest partition order group rollup cube sets within pivot unpivot for exclude replace rename
     extract qualify window rows range join materialized sample percent columns if lambda map struct decimal varchar
-    char text numeric float double name into end escape glob at zone collate array timestamp time key value system
+    char text numeric float double name into end escape glob at zone nulls collate array timestamp time key value system
     bernoulli reservoir repeatable"""
 )
 """Words that may stand before a bracket without being a function."""
@@ -35,7 +36,8 @@ _STRUCTURAL: Final = words(
 class Plan:
     """An admitted statement, parsed, every identifier quoted. Made only by `admit`.
 
-    `explain` asks for the engine's bare plan instead of rows. `names` are the parameters in the statement.
+    `explain` asks for the engine's bare plan instead of rows. `names` are the parameters in the statement. `outputs`
+    are the texts by which the engine calls the columns of its result, for engines that do.
     """
 
     tree: exp.Expression
@@ -43,6 +45,7 @@ class Plan:
     explain: bool
     names: frozenset[str]
     parameters: Mapping[str, ParameterValue]
+    outputs: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -63,7 +66,8 @@ def admit(task: SqlTask, catalog: Catalog) -> Plan:
     check(tree, catalog, dialect)
     names = frozenset(str(node.this) for node in tree.find_all(exp.Placeholder))
     _check_values(task.parameters)
-    return Plan(tree=tree, dialect=dialect, explain=explain, names=names, parameters=task.parameters)
+    outputs = output_texts(text, tokens) if dialect.names_by_text else ()
+    return Plan(tree=tree, dialect=dialect, explain=explain, names=names, parameters=task.parameters, outputs=outputs)
 
 
 def parse_one(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> exp.Expression:
@@ -147,7 +151,7 @@ def written(tree: exp.Expression, dialect: Dialect, *, spare: bool = True) -> st
 def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
     """Nodes, arguments, functions and relations. `skip`: see `walk`. Raises Refuse(sql.*)."""
     walk(tree, dialect, skip=skip)
-    uses(tree, catalog, dialect)
+    check_hidden(tree, uses(tree, catalog, dialect), dialect)
 
 
 def check_words(text: str, tokens: list[Token], dialect: Dialect, also: frozenset[str]) -> None:

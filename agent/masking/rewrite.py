@@ -11,7 +11,6 @@ from agent.core.errors import Refuse
 from agent.core.job import ParameterValue, SqlTask
 from agent.core.plan import MaskedPlan
 from agent.core.table import Disclosure
-from agent.dialects import Dialect
 from agent.guard.sql import Plan, admit, canonical, check_words, reparsed, shallow, written
 from agent.guard.walk import walk
 from agent.masking.policy import Policy
@@ -67,10 +66,10 @@ def rewrite(
     _check_names(plan.tree)
     shown = visible(catalog, policy)
     builder = Builder(catalog, policy, roles, plan.dialect, beneath_views(catalog, policy))
-    text = _masked(plan.tree.copy(), builder, shown)
+    text = _masked(plan.tree.copy(), builder, shown, plan.outputs)
     if text is None:  # sqlglot normalises some constructs only while it writes: read it once through its own text
         builder = Builder(catalog, policy, roles, plan.dialect, builder.beneath)
-        text = _masked(canonical(plan.tree, plan.dialect), builder, shown)
+        text = _masked(canonical(plan.tree, plan.dialect), builder, shown, plan.outputs)
     if text is None:
         raise Refuse(
             "sql.rewrite", "The masked statement does not read back as it was built.", "Write it more plainly."
@@ -94,28 +93,18 @@ def _bound(plan: Plan) -> dict[str, ParameterValue]:
     return {name: plan.parameters[name] for name in sorted(plan.names) if name in plan.parameters}
 
 
-def _name_outputs(tree: exp.Expression, dialect: Dialect) -> None:
+def _name_outputs(tree: exp.Expression, texts: Sequence[str]) -> None:
     """Keep the column names that a user expects where the engine would show the rewritten text."""
     first = tree
     while not isinstance(first, exp.Select):
         if not isinstance(first.this, exp.Expression):
             return
         first = first.this
-    for projection in list(first.expressions):
-        if isinstance(projection, (exp.Alias, exp.Column, exp.Star)) or projection.is_star:
-            continue
-        name = (
-            projection.copy()
-            .transform(_unquoted)
-            .sql(dialect=dialect.engine, normalize_functions="lower", comments=False)
-        )
-        projection.replace(exp.Alias(this=projection.copy(), alias=exp.to_identifier(name, quoted=True)))
-
-
-def _unquoted(node: exp.Expression) -> exp.Expression:
-    if isinstance(node, exp.Identifier) and node.name.isidentifier():
-        node.set("quoted", False)
-    return node
+    if len(texts) != len(first.expressions):
+        return
+    for projection, text in zip(list(first.expressions), texts, strict=True):
+        if not isinstance(projection.unnest(), (exp.Alias, exp.Column, exp.Star)):
+            projection.replace(exp.Alias(this=projection.copy(), alias=exp.to_identifier(text, quoted=True)))
 
 
 def _check_names(tree: exp.Expression) -> None:
@@ -124,11 +113,10 @@ def _check_names(tree: exp.Expression) -> None:
             raise Refuse("sql.relation", "Names that begin with meridyen_ are reserved.", "Use another name.")
 
 
-def _masked(tree: exp.Expression, builder: Builder, shown: Catalog) -> str | None:
+def _masked(tree: exp.Expression, builder: Builder, shown: Catalog, outputs: Sequence[str]) -> str | None:
     """The masked text of a checked tree, proven; None when the text does not read back as the tree that was built."""
     dialect = builder.dialect
-    if dialect.names_by_text:
-        _name_outputs(tree, dialect)
+    _name_outputs(tree, outputs)
     tree = builder.rewrite(tree, shown)
     built = hash(tree)  # sqlglot's trees are equal when their hashes are
     text = written(tree, dialect, spare=False)

@@ -49,7 +49,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if settings is not None:
         findings += _paths(settings, explainer)
         settings = settings.with_origin(Origin(file, document.sha256, _origins(document, environment), secrets))
-        findings += _built(settings, explainer) + _secrets(settings, explainer)
+        findings += _built(settings, explainer) + _apart(settings, explainer) + _secrets(settings, explainer)
     if settings is None or findings:
         raise SettingsError(sorted(findings, key=lambda finding: finding.line or 0))
     return settings
@@ -83,6 +83,22 @@ def _built(settings: Settings, explainer: Explainer) -> list[Finding]:
         return []
     problem = f"the mode `{settings.mode}` needs the https transport, which this version does not have."
     return [explainer.at(("mode",), problem, "Use `mode: airgapped`.")]
+
+
+def _apart(settings: Settings, explainer: Explainer) -> list[Finding]:
+    """Sources whose folder holds what no job may read: a worker can read all of its source."""
+    private = {"state_dir": settings.state_dir, "trust": settings.trust, "audit.path": settings.audit.path}
+    private |= {"transport.filedrop.path": settings.transport.filedrop.path}
+    findings = []
+    for name, config in settings.sources.items():
+        source = config.path.resolve()
+        for key, path in private.items():
+            if path.resolve().is_relative_to(source):
+                problem = f"the source holds what `{key}` names, which no job may read."
+                fix = "Keep data in a folder of its own."
+                findings.append(explainer.at(("sources", name, "path"), problem, fix))
+                break
+    return findings
 
 
 def _secrets(settings: Settings, explainer: Explainer) -> list[Finding]:

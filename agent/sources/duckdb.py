@@ -2,9 +2,11 @@
 
 import glob
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -45,11 +47,43 @@ _WRITING_WORD: Final = re.compile(r"(?i)\b(?:COPY|INSERT|UPDATE|DELETE|MERGE)\b"
 _EXPLAIN: Final = re.compile(r"(?i)\s*EXPLAIN\b")
 
 
+_THREADLESS: Final[dict[str, object]] = {"threads": 1, "async_threads": 0}
+"""An engine without threads of its own, which alone survives a fork."""
+
+
+@dataclass(slots=True)
+class _Warm:
+    """An empty engine that was opened before a fork, by the process `pid`; each fork may take it over, once."""
+
+    pid: int = 0
+    connection: Any = None
+
+    def take(self) -> Any:
+        """The engine of the process that this one was forked from; None when there is none."""
+        if self.pid == os.getpid():
+            return None
+        taken, self.connection = self.connection, None
+        return taken
+
+
+_warm: Final = _Warm()
+
+
 def warm() -> None:
-    """Load what the first connection of a process loads, and leave none open. For a server that forks later."""
-    con = _driver().connect(":memory:", config=_texts(_AT_START))
-    con.sql("SELECT 1").to_arrow_reader(1).close()
-    con.close()
+    """Keep an empty engine open for the forks of this process: to open one takes longer than a small job.
+
+    No statement of a job ever runs in this process. Where the engine cannot do without threads, none is kept.
+    """
+    driver = _driver()
+    try:
+        con = driver.connect(":memory:", config=_texts(_AT_START | _THREADLESS))
+    except driver.Error:
+        driver.connect(":memory:", config=_texts(_AT_START)).close()
+        return
+    con.execute("SET TimeZone = 'UTC'")
+    for function in ("duckdb_databases", "duckdb_schemas", "duckdb_tables", "duckdb_views", "duckdb_columns"):
+        con.execute(f"FROM {function}()").fetchall()
+    _warm.pid, _warm.connection = os.getpid(), con
 
 
 class Config(BaseModel):
@@ -74,11 +108,21 @@ class Config(BaseModel):
     @contextmanager
     def open(self, name: str, limits: Limits) -> Iterator["DuckDb"]:
         """Open and lock. `limits.memory_mb` is kept by a quarter below. Raises Fault(source.unavailable)."""
-        con = attempt(lambda: _driver().connect(":memory:", config=self._settings(limits)), opening_fault)
+        inherited = _warm.take()
+        con = attempt(lambda: self._connected(inherited, limits), opening_fault)
         try:
             yield attempt(lambda: self._locked(con, name), opening_fault)
         finally:
-            con.close()
+            if inherited is None:  # else the process ends with it
+                con.close()
+
+    def _connected(self, inherited: Any, limits: Limits) -> Any:
+        settings = self._settings(limits)
+        if inherited is None:
+            return _driver().connect(":memory:", config=settings)
+        inherited.execute(f"SET memory_limit = {literal(settings['memory_limit'])}")
+        inherited.execute(f"SET threads = {settings.get('threads', len(os.sched_getaffinity(0)))}")
+        return inherited
 
     def _settings(self, limits: Limits) -> dict[str, str]:
         threads = {} if self.threads is None else {"threads": self.threads}

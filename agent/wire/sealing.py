@@ -176,7 +176,7 @@ def open_result(manifest: ManifestModel, parts: BinaryIO, key: OpeningKey, *, jo
 class _Sealer:
     """Plaintext -> framed sealed parts. Keeps one part back, because only the last one carries the last flag."""
 
-    def __init__(self, result_id: str, sink: BinaryIO, max_bytes: int | None) -> None:
+    def __init__(self, result_id: str, sink: BinaryIO, max_bytes: int | None = None) -> None:
         self.key = AESGCM.generate_key(_KEY_BITS)
         self.parts: list[Part] = []
         self._cipher = AESGCM(self.key)

@@ -444,3 +444,10 @@ def test_the_manifest_holds_the_whole_parcel(three: Sealed) -> None:
     assert model.pop("audit_head") == {"seq": 1, "hash": "cd" * 32}
     assert model == parcel_to_json(three.parcel)
     assert set(model) == set(Parcel.__dataclass_fields__)
+
+
+def test_a_result_beyond_its_cap_is_ended(context: SealContext) -> None:
+    capped = replace(context, max_bytes=1024)
+    with pytest.raises(Fault) as caught:
+        seal(Refused("sql.parse", "x" * 5000), context=capped, sink=io.BytesIO())
+    assert caught.value.code == "limit.bytes"
