@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Test processes: as many as there are processors, at most 8. A test process runs services and workers of its own.
 WORKERS ?= auto
+# Trust whom the system trusts, where it says so: a site may have a certificate authority of its own.
+CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
 CODE := agent benchmarks tests
@@ -37,7 +39,7 @@ $(READY): pyproject.toml uv.lock
 	  $(PYTHON) -m venv --clear $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  "uv==$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)"
-	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-progress
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-progress $(CERTS)
 	@touch $@
 
 demo: $(READY) ## one job on real data: signed, checked, masked, sealed, opened; and a hostile one

@@ -100,7 +100,7 @@ def check_hidden(tree: exp.Expression, found: tuple[Use, ...], dialect: Dialect)
     for column in tree.find_all(exp.Column):
         name = column.name.lower()
         if name in dialect.hidden_columns - named:
-            raise Refuse("sql.node", f"The column {name} is not in the catalog.", "Name the table's own key column.")
+            raise Refuse("sql.column", f"The column {name} is not in the catalog.", "Name the table's own key column.")
 
 
 def _columns_of(alias: exp.TableAlias) -> list[str]:
