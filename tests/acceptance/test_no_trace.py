@@ -22,7 +22,9 @@ ASKS = [
 
 
 def files_under(*folders: Path) -> set[Path]:
-    return {Path(root) / name for folder in folders for root, _, names in os.walk(folder) for name in names}
+    """Plain files: what other tests leave about (a FIFO, say) must not be opened."""
+    found = (Path(root) / name for folder in folders for root, _, names in os.walk(folder) for name in names)
+    return {path for path in found if path.is_file() and not path.is_symlink()}
 
 
 def holders(paths):
