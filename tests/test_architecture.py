@@ -63,7 +63,7 @@ CODED = {
 }
 """What is called with an outcome code -> the classes of outcome that it may name."""
 
-NOT_YET = {"policy.aggregate", "sql.column"}
+NOT_YET = {"policy.aggregate"}
 """Published, for programs that match on codes, ahead of what gives them."""
 
 MAX_FILE_LINES = 400

@@ -23,7 +23,10 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_ARITIES = ("", "a", "a, b", "a, b, c", "'day', b, c", "*", "DISTINCT a", "[a], x -> x")
+_ARITIES = (
+    "", "a", "a, b", "a, b, c", "'day', b, c", "'day', CAST(b AS DATE)", "*", "DISTINCT a", "[a], x -> x", "HEX(a)",
+)  # fmt: skip
+"""Arguments that lead one name to different syntax nodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +41,8 @@ class Dialect:
     `strings` are nodes that hold a text in another notation (E'…', $$…$$); they become plain literals.
     `derived_columns`: `(SELECT …) AS t(a, b)` is legal. `names_by_text`: an unnamed output column is
     called by its text. `misread` are functions of the engine that the grammar would turn into something else.
-    `early_ctes`: a CTE may be read before it is written, and by itself without RECURSIVE. `hidden_columns` are in every
-    table without being its columns.
+    `early_ctes`: a CTE may be read before it is written, and by itself without RECURSIVE. `hidden_columns` are names
+    that mean something where no column is called so: row numbers, users, databases.
     `parameter` precedes a bound name in the engine's own text.
     """
 

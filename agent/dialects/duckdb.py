@@ -131,5 +131,6 @@ DUCKDB: Final = Dialect(
     },
     text_type="VARCHAR",
     strings=(exp.ByteString, exp.RawString),
+    hidden_columns=words("current_catalog current_role current_schema current_user session_user user"),
     explain=True,
 )

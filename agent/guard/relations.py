@@ -91,20 +91,17 @@ def _folded(name: exp.Identifier, dialect: Dialect) -> str:
 
 
 def check_hidden(tree: exp.Expression, found: tuple[Use, ...], dialect: Dialect) -> None:
-    """Refuse columns that every table has and no result shows: over a sub-query an engine reads them as NULL."""
-    if not dialect.hidden_columns:
+    """Refuse names that mean something to the engine although no relation has a column of that name."""
+    asked = [column for column in tree.find_all(exp.Column) if column.name.lower() in dialect.hidden_columns]
+    if not asked:
         return
     named = {column.name.lower() for use in found if isinstance(use.means, Relation) for column in use.means.columns}
-    named |= {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
-    named |= {name.lower() for alias in tree.find_all(exp.TableAlias) for name in _columns_of(alias)}
-    for column in tree.find_all(exp.Column):
-        name = column.name.lower()
-        if name in dialect.hidden_columns - named:
-            raise Refuse("sql.column", f"The column {name} is not in the catalog.", "Name the table's own key column.")
-
-
-def _columns_of(alias: exp.TableAlias) -> list[str]:
-    return [name.name for name in alias.args.get("columns") or ()]
+    named |= {name.name.lower() for name in tree.find_all(exp.Identifier) if not isinstance(name.parent, exp.Column)}
+    aliases = {table.alias_or_name.lower() for table in tree.find_all(exp.Table, exp.Subquery)}
+    for column in asked:
+        name, table = column.name.lower(), column.table.lower()
+        if name not in named and (not table or table in aliases):
+            raise Refuse("sql.column", f"No relation here has a column {name}.", "Name a column of the catalog.")
 
 
 def _known(catalog: Catalog, dialect: Dialect) -> dict[tuple[str, str], Relation]:

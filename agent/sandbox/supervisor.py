@@ -51,6 +51,15 @@ class Child:
     killed: Cause | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A forked process that no job has yet. `baseline`: the server's own memory at the fork, in bytes."""
+
+    pid: int
+    pidfd: int
+    baseline: int
+
+
 class Supervisor:
     """Runs in a single-threaded server that is subreaper of all its descendants and has no other children.
 
@@ -60,6 +69,31 @@ class Supervisor:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._children: dict[int, Child] = {}
+        self._reserve: Reserve | None = None
+
+    @property
+    def busy(self) -> int:
+        """Children that run a job."""
+        return len(self._children)
+
+    def reserve(self, body: Callable[[], None]) -> bool:
+        """Fork a process ahead of its job: `body` waits for one, and must hold nothing of any. False: none was made."""
+        self._drop_reserve()
+        try:
+            self._reserve = self._spawn(body)
+        except OSError:
+            return False
+        return True
+
+    def assign(self, bounds: Bounds, on_end: Callable[[End], None]) -> Child | None:
+        """The reserved process becomes a job's child, as after `fork`. None when there is none, or it has ended."""
+        reserve, self._reserve = self._reserve, None
+        if reserve is None:
+            return None
+        if _has_ended(reserve.pidfd):
+            self._discard(reserve)
+            return None
+        return self._adopt(reserve, bounds, on_end)
 
     def fork(self, body: Callable[[], None], bounds: Bounds, on_end: Callable[[End], None]) -> Child | None:
         """Run `body` in a new process. `on_end` is called once, when the process and all its descendants are gone.
@@ -68,6 +102,15 @@ class Supervisor:
         status 0, an exception 70. Raises RuntimeError when this process has more than one thread: a fork would copy
         locks that nobody can release.
         """
+        try:
+            spawned = self._spawn(body)
+        except OSError as error:
+            on_end(End("fork", error.errno or 0))
+            self._sweep()
+            return None
+        return self._adopt(spawned, bounds, on_end)
+
+    def _spawn(self, body: Callable[[], None]) -> "Reserve":
         if len(names := process.threads()) != 1:
             raise RuntimeError(f"the server has threads: {', '.join(names)}")
         baseline = process.own_memory(os.getpid())
@@ -76,17 +119,27 @@ class Supervisor:
             pid = os.fork()
             if pid == 0:
                 _run(body)
-            pidfd = os.pidfd_open(pid)
-        except OSError as error:
-            on_end(End("fork", error.errno or 0))
-            self._sweep()
-            return None
+            return Reserve(pid, os.pidfd_open(pid), baseline)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        child = Child(pid, pidfd, time.monotonic() + bounds.wall_seconds, bounds, baseline, on_end)
-        self._children[pid] = child
-        self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._reap(child))
+
+    def _adopt(self, spawned: "Reserve", bounds: Bounds, on_end: Callable[[End], None]) -> Child:
+        deadline = time.monotonic() + bounds.wall_seconds
+        child = Child(spawned.pid, spawned.pidfd, deadline, bounds, spawned.baseline, on_end)
+        self._children[child.pid] = child
+        self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._reap(child))
         return child
+
+    def _drop_reserve(self) -> None:
+        reserve, self._reserve = self._reserve, None
+        if reserve is not None:
+            self._discard(reserve)
+
+    def _discard(self, reserve: "Reserve") -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(reserve.pidfd, signal.SIGKILL)
+        os.close(reserve.pidfd)
+        _wait(reserve.pid, time.monotonic() + _DEATH_SECONDS)
 
     def cancel(self, child: Child) -> None:
         """Kill a child; its `on_end` follows. Nothing happens when it has ended."""
@@ -103,6 +156,7 @@ class Supervisor:
     def close(self) -> None:
         """Kill and reap all children and their descendants, without calling any `on_end`."""
         give_up = time.monotonic() + _DEATH_SECONDS
+        self._drop_reserve()
         for child in self._children.values():
             child.on_end = _ignore
             self._kill(child, "cancelled")
@@ -154,12 +208,13 @@ class Supervisor:
                 _wait(pid, give_up)
 
     def _strays(self) -> list[int]:
-        if not self._children:
+        if not self._children and self._reserve is None:
             try:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return []
-        return [pid for pid in process.children() if pid not in self._children]
+        reserved = None if self._reserve is None else self._reserve.pid
+        return [pid for pid in process.children() if pid not in self._children and pid != reserved]
 
 
 def _run(body: Callable[[], None]) -> NoReturn:
@@ -184,6 +239,12 @@ def _kill_group(leader: int) -> None:
 
 def _ignore(_: End) -> None:
     """The end of a child that nobody waits for."""
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _await_death(pidfd: int, give_up: float) -> None:

@@ -16,7 +16,7 @@ from agent.sandbox import channel
 from agent.sandbox.environment import ENVIRONMENT
 from agent.sandbox.messages import Ready, Request
 
-COMMAND = (sys.executable, "-I", "-m", "agent.worker.server")
+COMMAND = (sys.executable, "-I", "-m", "agent.worker.server", "--reserve")
 """Isolated: no PYTHON* variables, no user site, nothing from the working directory."""
 
 _START_SECONDS = 30.0

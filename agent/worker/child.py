@@ -3,7 +3,8 @@
 import errno
 import logging
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -12,6 +13,7 @@ from typing_extensions import override
 
 from agent.core.order import Order
 from agent.core.outcome import Report
+from agent.sandbox import process
 from agent.sandbox.answer import MAX_BYTES, Answer, Failure, encode
 from agent.worker import defect, jail
 
@@ -25,6 +27,10 @@ class Pipeline(Protocol):
 
     def warm(self) -> None:
         """Load what jobs need. Called once in the server, before any fork; must leave no thread and no data behind."""
+        ...
+
+    def rehearse(self) -> None:
+        """Go through the motions of a job, without any. Called in a process that stands by; must start no thread."""
         ...
 
     def reads(self, order: Order) -> Sequence[Path]:
@@ -43,6 +49,26 @@ class Pipes:
     order: int
     parts: int
     report: int
+
+
+def stand_by(
+    line: socket.socket,
+    receive: Callable[[socket.socket], tuple[Pipes, jail.Resources] | None],
+    pipeline: Pipeline,
+    *,
+    parent: int,
+    version: int,
+) -> None:
+    """Wait for a job on `line`, the only descriptor that is kept, and do it. Ends when the server is gone.
+
+    What every job touches is touched while there is none: those pages would be copied at the job's own expense.
+    """
+    process.die_with_parent(parent)
+    process.keep_descriptors({0, 1, 2, line.fileno()})
+    pipeline.rehearse()
+    given = receive(line)
+    if given is not None:
+        run(*given, pipeline, parent=parent, version=version)
 
 
 def run(pipes: Pipes, resources: jail.Resources, pipeline: Pipeline, *, parent: int, version: int) -> None:

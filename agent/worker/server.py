@@ -22,7 +22,7 @@ from typing import cast
 
 from agent.sandbox import channel, landlock, process
 from agent.sandbox.messages import DESCRIPTORS, Done, Ready, Request
-from agent.sandbox.supervisor import Bounds, End, Supervisor
+from agent.sandbox.supervisor import Bounds, Child, End, Supervisor
 from agent.worker import child, jail
 
 _MIB = 1 << 20
@@ -31,7 +31,12 @@ _MIB = 1 << 20
 class Server:
     """Serves one channel until its other side closes or SIGTERM comes. `version`: the newest Landlock ABI to use."""
 
-    def __init__(self, service: socket.socket, pipeline: child.Pipeline, version: int) -> None:
+    def __init__(
+        self, service: socket.socket, pipeline: child.Pipeline, version: int, *, reserve: bool = False
+    ) -> None:
+        """Args: `reserve` keeps one process forked ahead of the next job, while at most one job runs."""
+        self._reserve = reserve
+        self._standby: socket.socket | None = None
         self._service = service
         self._pipeline = pipeline
         self._version = version
@@ -44,6 +49,7 @@ class Server:
     def run(self) -> None:
         """Fork and supervise jobs. On return no process of any job is left."""
         try:
+            self._stand_by()
             while self._open:
                 for key, _ in self._selector.select(self._supervisor.look()):
                     key.data()
@@ -70,24 +76,67 @@ class Server:
         self._start(Request.model_validate(message), pipes, _Line(self._selector, line))
         for fd in (order, parts, report):
             os.close(fd)
+        self._stand_by()
 
     def _start(self, request: Request, pipes: child.Pipes, line: "_Line") -> None:
-        resources = jail.Resources(
-            cpu_seconds=math.ceil(request.cpu_seconds),
-            memory_bytes=int(request.memory_mb * _MIB),
-            file_bytes=request.file_bytes,
-        )
+        resources = _resources(request)
         bounds = Bounds(
             wall_seconds=request.wall_seconds,
             cpu_seconds=resources.cpu_seconds,
             memory_bytes=resources.memory_bytes,
         )
-        server, pipeline, version = os.getpid(), self._pipeline, self._version
-        running = self._supervisor.fork(
-            lambda: child.run(pipes, resources, pipeline, parent=server, version=version), bounds, line.end
-        )
+        running = self._hand_over(request, pipes, bounds, line) or self._fork(pipes, resources, bounds, line)
         if running is not None:
             line.on_close(lambda: self._supervisor.cancel(running))
+
+    def _fork(self, pipes: child.Pipes, resources: jail.Resources, bounds: Bounds, line: "_Line") -> Child | None:
+        server, pipeline, version = os.getpid(), self._pipeline, self._version
+        return self._supervisor.fork(
+            lambda: child.run(pipes, resources, pipeline, parent=server, version=version), bounds, line.end
+        )
+
+    def _hand_over(self, request: Request, pipes: child.Pipes, bounds: Bounds, line: "_Line") -> Child | None:
+        """Give the job to the process that stands by; None when there is none."""
+        standby, self._standby = self._standby, None
+        if standby is None:
+            return None
+        with standby:
+            running = self._supervisor.assign(bounds, line.end)
+            if running is not None:
+                channel.send(standby, request.model_dump(), (pipes.order, pipes.parts, pipes.report))
+            return running
+
+    def _stand_by(self) -> None:
+        """Have a process stand by for the next job. With several jobs at once their own work comes first."""
+        if not self._reserve or self._standby is not None or self._supervisor.busy > 1:
+            return
+        mine, its = channel.pair()
+        server, pipeline, version = os.getpid(), self._pipeline, self._version
+        with its:
+            made = self._supervisor.reserve(
+                lambda: child.stand_by(its, _receive, pipeline, parent=server, version=version)
+            )
+        if made:
+            self._standby = mine
+        else:
+            mine.close()
+
+
+def _resources(request: Request) -> jail.Resources:
+    return jail.Resources(
+        cpu_seconds=math.ceil(request.cpu_seconds),
+        memory_bytes=int(request.memory_mb * _MIB),
+        file_bytes=request.file_bytes,
+    )
+
+
+def _receive(line: socket.socket) -> tuple[child.Pipes, jail.Resources] | None:
+    """What a process that stands by is given."""
+    received = channel.receive(line, DESCRIPTORS - 1)
+    if received is None:
+        return None
+    message, (order, parts, report) = received
+    return child.Pipes(order=order, parts=parts, report=report), _resources(Request.model_validate(message))
 
 
 class _Line:
@@ -122,6 +171,7 @@ def main(arguments: Sequence[str] | None = None, pipeline: child.Pipeline | None
     parser.add_argument("--channel", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--landlock", type=int, default=landlock.NEWEST_ABI, help="use no newer Landlock ABI than this")
+    parser.add_argument("--reserve", action="store_true", help="keep a process forked ahead of the next job")
     options = parser.parse_args(arguments)
     process.die_with_parent(options.parent, signal.SIGTERM)
     process.become_subreaper()
@@ -137,7 +187,7 @@ def main(arguments: Sequence[str] | None = None, pipeline: child.Pipeline | None
         return 1
     version = min(options.landlock, landlock.abi())
     service = socket.socket(fileno=options.channel)
-    serving = Server(service, pipeline, version)
+    serving = Server(service, pipeline, version, reserve=options.reserve)
     channel.send(service, Ready(landlock=version, preload_seconds=time.monotonic() - started).model_dump())
     serving.run()
     sys.stderr.flush()

@@ -15,7 +15,9 @@ def test_plain(words):
     assert quick.is_plain_status(words.split())
 
 
-@pytest.mark.parametrize("words", ["", "run", "status --help", "status x", "status -c", "status -c --json", "status --watch"])
+@pytest.mark.parametrize(
+    "words", ["", "run", "status --help", "status x", "status -c", "status -c --json", "status --watch"]
+)
 def test_everything_else_goes_the_long_way(words):
     assert not quick.is_plain_status(words.split())
 

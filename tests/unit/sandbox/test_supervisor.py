@@ -81,3 +81,52 @@ child = supervisor.fork(lambda: None, Bounds(wall_seconds=1, cpu_seconds=1, memo
 say([child, ends[0].cause, ends[0].status == errno.EAGAIN])
 """
     assert alone(code) == [None, "fork", True]
+
+
+RESERVED = """
+import os, selectors, signal, time
+from agent.sandbox import process
+from agent.sandbox.supervisor import Bounds, Supervisor
+process.become_subreaper()
+bounds = Bounds(wall_seconds=30, cpu_seconds=30, memory_bytes=1 << 30)
+selector = selectors.DefaultSelector()
+supervisor, ends = Supervisor(selector), []
+def drain():
+    while supervisor.busy:
+        for key, _ in selector.select(supervisor.look()):
+            key.data()
+reading, writing = os.pipe()
+"""
+
+
+def test_a_reserved_process_becomes_a_job_once(alone: Alone) -> None:
+    code = f"""{RESERVED}
+supervisor.reserve(lambda: os._exit(os.read(reading, 1)[0]))
+supervisor.fork(lambda: None, bounds, lambda end: ends.append(end.status))
+drain()
+kept = len(process.children())
+child = supervisor.assign(bounds, lambda end: ends.append(end.status))
+os.write(writing, bytes([7]))
+drain()
+say([kept, child is not None, supervisor.assign(bounds, ends.append) is None, ends, process.children()])
+"""
+    assert alone(code) == [1, True, True, [0, 7], []]
+
+
+def test_a_reserved_process_that_died_is_nobodys(alone: Alone) -> None:
+    code = f"""{RESERVED}
+supervisor.reserve(lambda: os._exit(1))
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+say([supervisor.assign(bounds, ends.append) is None, ends, process.children()])
+"""
+    assert alone(code) == [True, [], []]
+
+
+def test_close_ends_a_reserved_process(alone: Alone) -> None:
+    code = f"""{RESERVED}
+supervisor.reserve(lambda: time.sleep(60))
+before = len(process.children())
+supervisor.close()
+say([before, process.children()])
+"""
+    assert alone(code) == [1, []]

@@ -85,9 +85,10 @@ def running(launcher: ProcessLauncher) -> Run:
     return run
 
 
-@pytest.fixture(scope="module")
-async def launcher(anyio_backend: str) -> AsyncIterator[ProcessLauncher]:
-    async with serving() as launcher:
+@pytest.fixture(scope="module", params=["fork", "reserve"])
+async def launcher(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncIterator[ProcessLauncher]:
+    """Jobs are forked as they come, or handed to a process that was forked ahead: all tests hold for both."""
+    async with serving(*(["--reserve"] if request.param == "reserve" else [])) as launcher:
         yield launcher
 
 

@@ -65,6 +65,11 @@ def warm_with_arrow() -> None:
     import pyarrow.compute  # noqa: F401
 
 
+def rehearse() -> None:
+    """What a process that stands by does before it has a job."""
+    os.environ["REHEARSED"] = "yes"
+
+
 def reads(order: Order) -> list[Path]:
     asked = json.loads(order.envelope)
     if "before" in asked:
@@ -309,4 +314,4 @@ def arrow(_: Asked) -> Any:
 if __name__ == "__main__":
     arguments = [argument for argument in sys.argv[1:] if argument != "--arrow"]
     first = warm_with_arrow if "--arrow" in sys.argv else warm
-    sys.exit(server.main(arguments, SimpleNamespace(warm=first, reads=reads, work=work)))
+    sys.exit(server.main(arguments, SimpleNamespace(warm=first, rehearse=rehearse, reads=reads, work=work)))
