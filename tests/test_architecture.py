@@ -326,3 +326,9 @@ def test_the_pipeline_runs_what_the_readme_says() -> None:
     assert ["make", "test"] in stages
     assert ["make", "check"] in stages
     assert ["make", "demo"] in stages
+
+
+def test_make_help_lists_what_there_is() -> None:
+    done = subprocess.run(["make", "help"], capture_output=True, check=True, cwd=ROOT, text=True)
+    listed = {line.split()[1] for line in done.stdout.splitlines()}
+    assert {"help", "setup", "demo", "test", "test-full", "check", "fix", "bench", "clean"} <= listed

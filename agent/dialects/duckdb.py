@@ -112,7 +112,7 @@ DUCKDB: Final = Dialect(
         "null": "CAST(NULL AS {type})",
         "untyped_null": "NULL",
         "constant": "$value",
-        "partial_last": _LEAST.format(shown="'***' || RIGHT(c, $keep)"),
+        "partial_last": _LEAST.format(shown="'***' || SUBSTR(c, 0 - $keep)"),
         "partial": _LEAST.format(shown="LEFT(c, $first) || '***' || RIGHT(c, $last)"),
         "email": (
             "CASE WHEN CONTAINS(c, '@') THEN '***@' || SPLIT_PART(c, '@', -1) WHEN c IS NULL THEN NULL ELSE '***' END"

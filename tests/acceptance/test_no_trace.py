@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import stat
 import tempfile
 from pathlib import Path
 
@@ -23,8 +24,14 @@ ASKS = [
 
 def files_under(*folders: Path) -> set[Path]:
     """Plain files: what other tests leave about (a FIFO, say) must not be opened."""
-    found = (Path(root) / name for folder in folders for root, _, names in os.walk(folder) for name in names)
-    return {path for path in found if path.is_file() and not path.is_symlink()}
+    found = set()
+    for folder in folders:
+        for root, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(OSError):  # another account's, or gone
+                    if stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode):
+                        found.add(Path(root) / name)
+    return found
 
 
 def holders(paths):
