@@ -29,7 +29,7 @@ def files_under(*folders: Path) -> set[Path]:
         for root, _, names in os.walk(folder):
             for name in names:
                 with contextlib.suppress(OSError):  # another account's, or gone
-                    if stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode):
+                    if stat.S_ISREG((Path(root) / name).lstat().st_mode):
                         found.add(Path(root) / name)
     return found
 
