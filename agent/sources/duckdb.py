@@ -80,10 +80,20 @@ def warm() -> None:
     except driver.Error:
         driver.connect(":memory:", config=_texts(_AT_START)).close()
         return
+    _go_through(con)
+    _warm.pid, _warm.connection = os.getpid(), con
+
+
+def rehearse() -> None:
+    """In a fork that has no job yet: have the engine touch what it touches for any job. Starts no thread."""
+    if _warm.connection is not None and _warm.pid != os.getpid():
+        _go_through(_warm.connection)
+
+
+def _go_through(con: Any) -> None:
     con.execute("SET TimeZone = 'UTC'")
     for function in ("duckdb_databases", "duckdb_schemas", "duckdb_tables", "duckdb_views", "duckdb_columns"):
         con.execute(f"FROM {function}()").fetchall()
-    _warm.pid, _warm.connection = os.getpid(), con
 
 
 class Config(BaseModel):

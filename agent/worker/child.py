@@ -66,6 +66,8 @@ def stand_by(
     process.die_with_parent(parent)
     process.keep_descriptors({0, 1, 2, line.fileno()})
     pipeline.rehearse()
+    if len(process.threads()) != 1:  # the jail would not hold for the others
+        return
     given = receive(line)
     if given is not None:
         run(*given, pipeline, parent=parent, version=version)

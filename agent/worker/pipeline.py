@@ -24,10 +24,9 @@ from agent.sources import Config, duckdb
 from agent.wire.sealing import SealContext, max_sealed_bytes, seal
 from agent.wire.signing import verify
 from agent.wire.trust import TrustStore
-from agent.worker import defect
+from agent.worker import defect, rehearsal
 from agent.worker.kinds import KINDS
 from agent.worker.kinds.base import Bench, Notes
-from agent.worker.rehearsal import rehearse
 
 _SOURCES: TypeAdapter[Config] = TypeAdapter(Config)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -52,7 +51,13 @@ def warm() -> None:
     duckdb.warm()
     for dialect in DIALECTS.values():
         assert dialect.typed, "a dialect without functions"
-    rehearse()
+    rehearsal.rehearse()
+
+
+def rehearse() -> None:
+    """Go through the motions of a job, without any; the engine's too."""
+    rehearsal.rehearse()
+    duckdb.rehearse()
 
 
 def _settle_arrow() -> None:
