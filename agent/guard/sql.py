@@ -30,6 +30,8 @@ _STRUCTURAL: Final = words(
     bernoulli reservoir repeatable"""
 )
 """Words that may stand before a bracket without being a function."""
+_ENDS: Final = frozenset("_\"'`)]}[{:$")
+"""Characters that end or open an operand: a colon right behind them does not begin a parameter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +191,11 @@ def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str 
     if dialect.parameter == ":" or ":" not in text:
         return None
     marks = []
-    for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
-        stands_free = (
-            before is None or before.end + 1 < colon.start or before.text in {"(", ",", "=", "<", ">", "+", "*", "/"}
-        )
-        if colon.text == ":" and name.start == colon.end + 1 and stands_free and name.text[:1].isalpha():
-            marks.append(colon.start)
+    for colon, name in pairwise(tokens):
+        if colon.text == ":" and name.start == colon.end + 1 and (name.text[:1].isalpha() or name.text[:1] == "_"):
+            before = text[colon.start - 1 : colon.start]
+            if not before.isalnum() and before not in _ENDS:  # else it is a slice, a path or a key
+                marks.append(colon.start)
     if not marks:
         return None
     characters = list(text)
