@@ -81,9 +81,7 @@ def parse_one(text: str, dialect: Dialect, tokens: list[Token] | None = None) ->
     for word, bracket in pairwise(tokens) if dialect.misread else ():
         if bracket.token_type is TokenType.L_PAREN and word.text.lower() in dialect.misread:
             raise refused_function(word.text, dialect)
-    renamed = _engine_parameters(text, tokens, dialect)
-    if renamed is not None:
-        text, tokens = renamed, scan(renamed, dialect)
+    tokens = _with_parameters(text, tokens, dialect)
     try:
         trees = [
             tree for tree in dialect.parse(text, tokens) if tree is not None and not isinstance(tree, exp.Semicolon)
@@ -186,22 +184,18 @@ def _without_explain(text: str, dialect: Dialect) -> tuple[str, list[Token], boo
     return rest, inner, True
 
 
-def _engine_parameters(text: str, tokens: list[Token], dialect: Dialect) -> str | None:
-    """The text with every `:name` in the engine's own spelling, where the engine reads a colon otherwise, or None."""
+def _with_parameters(text: str, tokens: list[Token], dialect: Dialect) -> list[Token]:
+    """The tokens with every `:name` in the engine's own spelling, where the engine reads a colon otherwise."""
     if dialect.parameter == ":" or ":" not in text:
-        return None
-    marks = []
-    for colon, name in pairwise(tokens):
+        return tokens
+    spelled = list(tokens)
+    for place, (colon, name) in enumerate(pairwise(tokens)):
         if colon.text == ":" and name.start == colon.end + 1 and (name.text[:1].isalpha() or name.text[:1] == "_"):
             before = text[colon.start - 1 : colon.start]
             if not before.isalnum() and before not in _ENDS:  # else it is a slice, a path or a key
-                marks.append(colon.start)
-    if not marks:
-        return None
-    characters = list(text)
-    for mark in marks:
-        characters[mark] = dialect.parameter
-    return "".join(characters)
+                mark = Token(TokenType.PARAMETER, dialect.parameter, colon.line, colon.col, colon.start, colon.end)
+                spelled[place] = mark
+    return spelled
 
 
 def _check_values(parameters: Mapping[str, ParameterValue]) -> None:

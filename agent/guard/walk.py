@@ -29,6 +29,8 @@ _INTERNAL: Final = frozenset(
 )
 """Arguments that a generator does not write as they are."""
 
+_MANY: Final = (list, tuple, set, dict)
+
 _OWN_TEXT: Final = frozenset(
     {exp.Identifier, exp.Literal, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Boolean, exp.Var, exp.HexString}
 )
@@ -49,7 +51,9 @@ def walk(tree: exp.Expression, dialect: Dialect, *, skip: frozenset[int] = froze
         _check(node, known[kind], dialect)
         allowed, own_text = known[kind].allowed, kind in _OWN_TEXT
         for key, value in node.args.items():
-            for item in _items(value):
+            if value is None or value is False:
+                continue
+            for item in _items(value) if isinstance(value, _MANY) else (value,):
                 if allowed is not None and key not in allowed:
                     raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not allowed here.", "Remove it.")
                 if isinstance(item, exp.Expression):
@@ -87,11 +91,9 @@ def _items(value: object) -> Iterable[object]:
         return ()
     if isinstance(value, dict):
         value = list(value.items())
-    if not isinstance(value, (list, tuple, set)):
+    if not isinstance(value, _MANY):
         return (value,)
-    if all(isinstance(item, exp.Expression) for item in value):
-        return value
-    return [part for item in value for part in _items(item)]
+    return [part for item in value for part in ((item,) if isinstance(item, exp.Expression) else _items(item))]
 
 
 def _check_var(node: exp.Expression, _: Dialect) -> None:

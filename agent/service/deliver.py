@@ -8,9 +8,10 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
+from agent.core import defect
 from agent.core.errors import AgentError, AuditError, SpoolError
 from agent.core.ports import Sealed
-from agent.service import defect, health
+from agent.service import health
 from agent.service.backoff import full_jitter
 from agent.service.board import Board
 from agent.service.clock import ClockWatch

@@ -10,10 +10,11 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
+from agent.core import defect
 from agent.core.errors import AuditError, Refuse, TransportError
 from agent.core.job import Job
 from agent.core.ports import Offer, Rejection
-from agent.service import defect, health
+from agent.service import health
 from agent.service.backoff import full_jitter
 from agent.service.board import Board
 from agent.service.gate import Gate

@@ -10,13 +10,14 @@ from typing import BinaryIO
 import anyio
 from anyio import to_thread
 
+from agent.core import defect
 from agent.core.codes import CODES
 from agent.core.errors import ConfigError, SpoolError
 from agent.core.job import Job
 from agent.core.order import Order
 from agent.core.outcome import Facts, Failed, Parcel, Report
 from agent.core.ports import Ended
-from agent.service import checks, defect, health, record
+from agent.service import checks, health, record
 from agent.service.board import Board, SourceSeen
 from agent.service.patience import Patience
 from agent.service.record import Head, Recorder

@@ -22,7 +22,8 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskStatus
 
-from agent.service import defect, health
+from agent.core import defect
+from agent.service import health
 from agent.service.board import Board
 from agent.service.statusclient import REQUEST, SOCKET_FILE, address
 

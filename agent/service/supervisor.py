@@ -8,8 +8,9 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
+from agent.core import defect
 from agent.core.errors import AgentError, ConfigError, SpoolError
-from agent.service import defect, drain, health, status, statussocket
+from agent.service import drain, health, status, statussocket
 from agent.service.board import Board, State
 from agent.service.clock import ClockWatch, Jump
 from agent.service.deliver import Deliver

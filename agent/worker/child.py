@@ -11,11 +11,12 @@ from typing import BinaryIO, Protocol
 
 from typing_extensions import override
 
+from agent.core import defect
 from agent.core.order import Order
 from agent.core.outcome import Report
 from agent.sandbox import process
 from agent.sandbox.answer import MAX_BYTES, Answer, Failure, encode
-from agent.worker import defect, jail
+from agent.worker import jail
 
 _ORDER_BYTES = 1 << 24
 _LOG_LINES = 32

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from agent.core import defect
 from agent.core.codes import CODES
 from agent.core.errors import Fault, Refuse
 from agent.core.job import Job
@@ -24,7 +25,7 @@ from agent.sources import Config, duckdb
 from agent.wire.sealing import SealContext, max_sealed_bytes, seal
 from agent.wire.signing import verify
 from agent.wire.trust import TrustStore
-from agent.worker import defect, rehearsal
+from agent.worker import rehearsal
 from agent.worker.kinds import KINDS
 from agent.worker.kinds.base import Bench, Notes
 

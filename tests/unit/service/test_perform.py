@@ -10,13 +10,13 @@ from typing import Any
 import anyio
 import pytest
 
+from agent.core.defect import describe
 from agent.core.job import Digest
 from agent.core.outcome import Facts, Parcel, Part, Refused, Report
 from agent.core.ports import Ended
 from agent.service import record
 from agent.service.board import Board
 from agent.service.checks import Expected, UntrueError, check
-from agent.service.defect import describe
 from agent.service.livetrust import LiveTrust
 from agent.service.running import Running
 from agent.wire.keys import OpeningKey
@@ -181,7 +181,7 @@ def test_a_defect_is_logged_by_class_and_place_alone() -> None:
     with pytest.raises(ValueError, match="4711") as caught:
         int("the value 4711")
     said = describe(caught.value)
-    assert said.startswith("ValueError at test_perform.py:")
+    assert said.startswith("ValueError at unit/service/test_perform.py:")
     assert "4711" not in said
 
 
