@@ -9,6 +9,7 @@ from sqlglot import exp
 from agent.core.catalog import Catalog, Relation
 from agent.core.errors import Refuse
 from agent.dialects import Dialect
+from agent.guard.remember import by_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ def tables(tree: exp.Expression) -> Iterator[exp.Table]:
 def uses(tree: exp.Expression, catalog: Catalog, dialect: Dialect) -> tuple[Use, ...]:
     """What each table name means. Raises Refuse(sql.relation)."""
     found = []
-    known = _known(catalog, dialect)
+    known = _known(catalog.relations, dialect)
     for node in tables(tree):
         if isinstance(node.this, exp.Func):
             continue  # the walk decided about table functions
@@ -104,11 +105,12 @@ def check_hidden(tree: exp.Expression, found: tuple[Use, ...], dialect: Dialect)
             raise Refuse("sql.column", f"No relation here has a column {name}.", "Name a column of the catalog.")
 
 
-def _known(catalog: Catalog, dialect: Dialect) -> dict[tuple[str, str], Relation]:
+@by_identity
+def _known(relations: tuple[Relation, ...], dialect: Dialect) -> dict[tuple[str, str], Relation]:
     """Relations by schema and name; of two that the engine could not tell apart the first."""
     return {
         (dialect.fold(relation.schema, quoted=True), dialect.fold(relation.name, quoted=True)): relation
-        for relation in reversed(catalog.relations)
+        for relation in reversed(relations)
     }
 
 
@@ -126,7 +128,11 @@ def _find(node: exp.Table, catalog: Catalog, dialect: Dialect, known: dict[tuple
 
 
 def _missing(node: exp.Table, catalog: Catalog) -> Refuse:
-    known = {relation.name.lower(): relation.name for relation in catalog.relations}
+    bare = catalog.default_schema if node.args.get("db") is None else None
+    known = {
+        relation.name.lower(): relation.name if relation.schema == bare else f"{relation.schema}.{relation.name}"
+        for relation in catalog.relations
+    }
     close = get_close_matches(node.name.lower(), known, n=3, cutoff=0.6)
     if close:
         hint = f"Did you mean {', '.join(known[one] for one in close)}?"

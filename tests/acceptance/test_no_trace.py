@@ -103,7 +103,7 @@ def test_no_file_is_left_by_a_killed_sort(big, until):
         site.json("submit", site.query(ask), "--source", "shop")
         processing = site.drop / "processing"
         until(lambda: list(processing.glob("*.mjob")))
-        until(lambda: worker_of(service.pid))
+        until(lambda: len(worker_of(service.pid)) > 1)  # one works, the next stands by
     finally:
         service.send_signal(signal.SIGKILL)
         service.wait()
