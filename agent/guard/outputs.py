@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from sqlglot.tokenizer_core import Token
+from sqlglot.tokenizer_core import Token, TokenType
 
 from agent.dialects.base import words
 
+_QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 _OPENING: Final = {"(": 1, "[": 1, ")": -1, "]": -1}
 _AFTER: Final = words("from where group having window order limit union except intersect ;")
 
@@ -16,7 +17,7 @@ def output_texts(text: str, tokens: list[Token]) -> tuple[str, ...]:
     depth = 0
     before = ""
     for token in tokens:
-        word = token.text.lower()
+        word = "" if token.token_type in _QUOTED else token.text.lower()
         depth += _OPENING.get(word, 0)
         if depth == 0 and word == "select" and not items:
             items.append([])

@@ -1,7 +1,7 @@
 """Which catalog relation, or which CTE, every table name of a tree means."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from sqlglot import exp
@@ -28,63 +28,63 @@ def tables(tree: exp.Expression) -> Iterator[exp.Table]:
 def uses(tree: exp.Expression, catalog: Catalog, dialect: Dialect) -> tuple[Use, ...]:
     """What each table name means. Raises Refuse(sql.relation)."""
     found = []
+    scopes = _Scopes(dialect)
     known = _known(catalog.relations, dialect)
     for node in tables(tree):
         if isinstance(node.this, exp.Func):
             continue  # the walk decided about table functions
         if not isinstance(node.this, exp.Identifier):
             raise Refuse("sql.relation", "A table is not written as a name.", "Write schema.table.")
-        cte = _cte(node, dialect)
+        cte = scopes.cte(node)
         found.append(Use(node, cte if cte is not None else _find(node, catalog, dialect, known)))
     return tuple(found)
 
 
-def _cte(node: exp.Table, dialect: Dialect) -> exp.CTE | None:
-    """The CTE that an unqualified name means: innermost WITH first, only earlier ones, itself only when recursive."""
-    if node.args.get("db") or node.args.get("catalog"):
-        return None
-    wanted = _folded(node.this, dialect)
-    child: exp.Expr = node
-    inside: exp.CTE | None = None
-    while (parent := child.parent) is not None:
-        if isinstance(child, exp.CTE):
-            inside = child
-        if isinstance(parent, exp.With):
-            found = _earlier(parent, inside, wanted, dialect)
-            child = parent
-            if found is not None:
-                return found
-            child = parent.parent or parent  # the WITH's own query was just looked at
-            continue
-        with_ = parent.args.get("with_")
-        if isinstance(with_, exp.With) and child is not with_:
-            found = _earlier(with_, None, wanted, dialect)
-            if found is not None:
-                return found
-        child = parent
-    return None
+@dataclass(slots=True)
+class _Scopes:
+    """Which CTE an unqualified name means, for every table of one tree. What was found on the way up is kept."""
 
+    dialect: Dialect
+    places: dict[int, dict[str, list[int]]] = field(default_factory=dict)
+    found: dict[tuple[int, str], exp.CTE | None] = field(default_factory=dict)
 
-def _visible(with_: exp.With, inside: exp.CTE | None, dialect: Dialect) -> list[exp.CTE]:
-    if dialect.early_ctes:
-        return list(with_.expressions)
-    visible: list[exp.CTE] = []
-    for cte in with_.expressions:
-        if cte is inside and not with_.args.get("recursive"):
-            break
-        visible.append(cte)
-        if cte is inside:
-            break
-    return visible
+    def cte(self, node: exp.Table) -> exp.CTE | None:
+        """Innermost WITH first, only earlier ones, itself only when recursive; None: a relation."""
+        if node.args.get("db") or node.args.get("catalog"):
+            return None
+        wanted = _folded(node.this, self.dialect)
+        child: exp.Expr = node
+        passed = []
+        meant: exp.CTE | None = None
+        while meant is None and (parent := child.parent) is not None:
+            if (id(child), wanted) in self.found:
+                meant = self.found[id(child), wanted]
+                break
+            passed.append((id(child), wanted))
+            if isinstance(parent, exp.With):
+                meant = self._named(parent, child, wanted)
+                child = parent.parent or parent  # the WITH's own query was just looked at
+            else:
+                with_ = parent.args.get("with_")
+                if isinstance(with_, exp.With) and child is not with_:
+                    meant = self._named(with_, None, wanted)
+                child = parent
+        self.found.update(dict.fromkeys(passed, meant))
+        return meant
 
-
-def _earlier(with_: exp.With, inside: exp.CTE | None, wanted: str, dialect: Dialect) -> exp.CTE | None:
-    visible = _visible(with_, inside, dialect)
-    for cte in reversed(visible):
-        name = cte.args["alias"].this
-        if isinstance(name, exp.Identifier) and _folded(name, dialect) == wanted:
-            return cte
-    return None
+    def _named(self, with_: exp.With, inside: exp.Expr | None, wanted: str) -> exp.CTE | None:
+        """The last CTE of that name which is visible after the WITH, or in one of its CTEs."""
+        if id(with_) not in self.places:
+            places: dict[str, list[int]] = {}
+            for place, one in enumerate(with_.expressions):
+                places.setdefault(_folded(one.args["alias"].this, self.dialect), []).append(place)
+            self.places[id(with_)] = places
+        end = len(with_.expressions)
+        if inside is not None and not self.dialect.early_ctes:
+            end = (inside.index or 0) + bool(with_.args.get("recursive"))
+        visible = [place for place in self.places[id(with_)].get(wanted, ()) if place < end]
+        cte: exp.CTE | None = with_.expressions[visible[-1]] if visible else None
+        return cte
 
 
 def _folded(name: exp.Identifier, dialect: Dialect) -> str:

@@ -22,7 +22,7 @@ from agent.masking.rules import Rule
 from agent.masking.rules.keep import Keep
 
 MAX_VIEWS: Final = 16
-MAX_NODES: Final = 60_000
+MAX_NODES: Final = 40_000
 """Syntax nodes of all masked projections of a statement."""
 CTE_PREFIX: Final = "meridyen_cte_"
 
