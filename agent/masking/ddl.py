@@ -52,7 +52,7 @@ def _names(query: exp.Query, before: list[Relation], view: str) -> list[str]:
     names: list[str] = []
     for projection in query.selects:
         if isinstance(projection, exp.Star) or (isinstance(projection, exp.Column) and projection.is_star):
-            names += _starred(query, projection, before)
+            names += _starred(query, projection, before, view)
         else:
             names.append(projection.alias_or_name)
     if not all(names):
@@ -60,14 +60,20 @@ def _names(query: exp.Query, before: list[Relation], view: str) -> list[str]:
     return names
 
 
-def _starred(query: exp.Query, star: exp.Expression, before: list[Relation]) -> list[str]:
+def _starred(query: exp.Query, star: exp.Expression, before: list[Relation], view: str) -> list[str]:
+    """The columns of the tables that the first SELECT reads."""
+    select = next(query.find_all(exp.Select, bfs=False))
+    first = select.args.get("from_")
+    sources = [first.this] if first is not None else []
+    sources += [join.this for join in select.args.get("joins") or ()]
     wanted = star.table if isinstance(star, exp.Column) else ""
     names: list[str] = []
-    for table in query.find_all(exp.Table):
-        if wanted in {"", table.alias_or_name}:
-            names += [
-                c.name for relation in before if relation.name.lower() == table.name.lower() for c in relation.columns
-            ]
+    for source in sources:
+        if wanted in {"", source.alias_or_name}:
+            known = [r for r in before if isinstance(source, exp.Table) and r.name.lower() == source.name.lower()]
+            if not known:
+                raise ConfigError("--catalog", f"a * in the view {view} cannot be told.", "Name its columns.")
+            names += [column.name for column in known[-1].columns]
     return names
 
 

@@ -183,16 +183,35 @@ class Builder:
 
 
 def strip_qualifiers(tree: exp.Expression, found: Sequence[Use], dialect: Dialect) -> None:
-    """`schema.table.column` -> `table.column`: the sub-query that stands for the table has no schema."""
-    physical = {
-        (dialect.fold(use.means.schema, quoted=True), dialect.fold(use.node.name, quoted=True))
-        for use in found
-        if isinstance(use.means, Relation)
-    }
+    """`schema.table.column` -> `table.column`: the sub-query that stands for the table has no schema.
+
+    Raises Refuse(sql.relation) where the shorter name would mean another table.
+    """
+    scopes: dict[tuple[int, str], set[str]] = {}
+    for use in found:
+        if isinstance(use.means, Relation) and not use.node.alias:
+            scope = (id(use.node.parent_select), dialect.fold(use.node.name, quoted=True))
+            scopes.setdefault(scope, set()).add(dialect.fold(use.means.schema, quoted=True))
+    physical = {(schema, name) for (_, name), schemas in scopes.items() for schema in schemas}
+    if any(len(schemas) > 1 for schemas in scopes.values()):
+        raise _two_of_one_name()
     for column in tree.find_all(exp.Column):
-        schema, table = column.args.get("db"), column.args.get("table")
-        if schema is None or table is None:
+        written, table = column.args.get("db"), column.args.get("table")
+        if written is None or table is None:
             continue
-        if (dialect.fold(schema.name, quoted=True), dialect.fold(table.name, quoted=True)) in physical:
-            column.set("db", None)
-            column.set("catalog", None)
+        schema, name = dialect.fold(written.name, quoted=True), dialect.fold(table.name, quoted=True)
+        if (schema, name) not in physical:
+            continue
+        select = column.parent_select
+        while select is not None and (id(select), name) not in scopes:
+            select = select.parent_select
+        if schema not in scopes.get((id(select), name), {schema}):
+            raise _two_of_one_name()
+        column.set("db", None)
+        column.set("catalog", None)
+
+
+def _two_of_one_name() -> Refuse:
+    return Refuse(
+        "sql.relation", "Two relations of different schemas have the same name.", "Give each an alias with AS."
+    )

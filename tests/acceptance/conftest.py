@@ -65,11 +65,12 @@ class Site:
     def wait_for(self, path: Path) -> None:
         wait_until(path.exists)
 
-    def answers(self) -> bool:
+    def state(self) -> str | None:
+        """The state that the service reports; None while nobody answers."""
         try:
-            return ask(self.folder / "state")["state"] == "online"
+            return str(ask(self.folder / "state")["state"])
         except AgentError:
-            return False
+            return None
 
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -88,8 +89,13 @@ class Site:
         command = [*prefix, sys.executable, "-m", "agent", "run", "--config", str(self.folder)]
         with (self.folder / "agent.log").open("ab") as log:
             service = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment())
-        wait_until(lambda: self.answers() or service.poll() is not None)
-        assert service.poll() is None, (self.folder / "agent.log").read_text()
+        try:
+            wait_until(lambda: service.poll() is not None or self.state() in {"online", "degraded"})
+            assert service.poll() is None
+        except AssertionError:
+            service.kill()
+            service.wait()
+            raise AssertionError((self.folder / "agent.log").read_text()) from None
         return service
 
 
