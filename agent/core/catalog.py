@@ -6,29 +6,61 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column with the engine's own spelling of its type, as it may be written in a CAST."""
+    """A column with the engine's own spelling of its type, as it may be written in a CAST.
+
+    `labels` are the values of an enumerated type: data, and shown to nobody unless policy says so.
+    """
 
     name: str
     type: str
+    nullable: bool = True
+    comment: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`columns` of the relation that holds it refer to `referenced` columns of `schema`.`relation`."""
+
+    columns: tuple[str, ...]
+    schema: str
+    relation: str
+    referenced: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or view. `definition` is the view's own query text in the source's dialect, None for tables."""
+    """A table or view. `definition` is a view's own query text in the source's dialect, None for everything else.
+
+    A materialised view is `materialized` and has no `definition`: it holds rows of its own. `parents` are the
+    relations, as (schema, name), that a partition belongs to: rules on them hold for it too. `rows` is the engine's
+    own estimate; it never leaves but in coarse buckets.
+    """
 
     schema: str
     name: str
     columns: tuple[Column, ...]
-    kind: Literal["table", "view"] = "table"
+    kind: Literal["table", "view", "materialized", "foreign"] = "table"
     definition: str | None = None
+    comment: str = ""
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    parents: tuple[tuple[str, str], ...] = ()
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All relations of one source. `databases` are the names that may stand before the schema."""
+    """All relations of one source. `databases` are the names that may stand before the schema.
+
+    `search_path` are the schemas in which the session looks for a bare name, in their order; empty stands for
+    `default_schema` alone. `case` overrides the dialect's rule where a server can be set up otherwise.
+    """
 
     source: str
     dialect: str
     default_schema: str
     relations: tuple[Relation, ...]
     databases: tuple[str, ...] = ()
+    search_path: tuple[str, ...] = ()
+    case: Literal["insensitive", "lower", "upper"] | None = None

@@ -1,10 +1,10 @@
 """The seams. Every outside thing that the agent touches is one small protocol here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from agent.core.catalog import Catalog
 from agent.core.limits import Limits
@@ -26,6 +26,33 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server that a source connects to: a TCP port of a host, or a Unix socket when `host` is an absolute path."""
+
+    host: str
+    port: int
+
+
+def _to_nobody(_: str) -> None:
+    """Nobody can end a statement that runs in this process anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """On whose behalf a source is opened. `job` becomes the session's name on a server.
+
+    `announce` is told, before any statement of a job runs, by which handle another connection can end it
+    (`Source.cancel`). A handle is a short text without a secret.
+    """
+
+    job: str = ""
+    announce: Callable[[str], None] = field(default=_to_nobody)
+
+
+NOBODY: Final = Session()
+
+
 class Connection(Protocol):
     """An open, read-only, locked-down source."""
 
@@ -36,6 +63,19 @@ class Connection(Protocol):
     def run(self, plan: MaskedPlan) -> Table:
         """Run exactly `plan.sql`. Raises Fault(source.* | limit.memory); the driver's text never gets out."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `agent sources test`: what was looked at, what was found, and what to do about it.
+
+    The texts hold no value, secret or name of a job.
+    """
+
+    check: str
+    level: Literal["ok", "note", "warning", "error"]
+    found: str
+    fix: str = ""
 
 
 class Source(Protocol):
@@ -50,8 +90,29 @@ class Source(Protocol):
         """Files and folders that the worker must be allowed to read, for Landlock."""
         ...
 
-    def open(self, name: str, limits: Limits) -> AbstractContextManager[Connection]:
-        """Open read-only and locked; the catalog will name its source `name`. Raises Fault(source.unavailable)."""
+    def connects(self) -> Sequence[Endpoint]:
+        """Servers that the worker must be allowed to connect to; empty for files."""
+        ...
+
+    def open(
+        self, name: str, limits: Limits, session: Session = NOBODY, catalog: Catalog | None = None
+    ) -> AbstractContextManager[Connection]:
+        """Open read-only and locked; the catalog will name its source `name`.
+
+        `catalog` is what an earlier connection read: `Connection.catalog` may give it back instead of asking again.
+        Raises Fault(source.unavailable).
+        """
+        ...
+
+    def cancel(self, handle: str) -> None:
+        """End what an announced handle stands for, from a connection of its own. Idempotent: gone is as good.
+
+        Raises Fault(source.unavailable).
+        """
+        ...
+
+    def examine(self) -> Sequence["Finding"]:
+        """What an operator should know of this source: does it answer, what may its role do. Raises nothing."""
         ...
 
 
@@ -123,4 +184,18 @@ class Launcher(Protocol):
         ...
 
 
-__all__ = ["Clock", "Connection", "Ended", "Launcher", "Offer", "Rejection", "Sealed", "Source", "Transport"]
+__all__ = [
+    "NOBODY",
+    "Clock",
+    "Connection",
+    "Ended",
+    "Endpoint",
+    "Finding",
+    "Launcher",
+    "Offer",
+    "Rejection",
+    "Sealed",
+    "Session",
+    "Source",
+    "Transport",
+]

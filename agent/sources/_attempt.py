@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.core.errors import Fault
+from agent.core.limits import Limits
+from agent.core.ports import Finding, Source
 
 T = TypeVar("T")
 
@@ -78,3 +80,13 @@ def real(path: Path) -> Path:
 def present(*paths: Path) -> tuple[Path, ...]:
     """Those of the paths that can be seen. Never raises."""
     return tuple(path for path in paths if os.path.lexists(path))
+
+
+def examined(source: Source) -> tuple[Finding, ...]:
+    """Whether a source opens and tells what it holds."""
+    try:
+        with source.open("source", Limits()) as connection:
+            count = len(connection.catalog().relations)
+    except Fault as fault:
+        return (Finding("connect", "error", fault.message, fault.hint),)
+    return (Finding("connect", "ok", f"opens read-only and locked; {count} relations"),)

@@ -17,9 +17,10 @@ from agent.core.catalog import Catalog
 from agent.core.errors import Fault
 from agent.core.limits import Limits
 from agent.core.plan import MaskedPlan
+from agent.core.ports import NOBODY, Endpoint, Finding, Session
 from agent.core.table import Table
 from agent.sources import _duckdb_catalog as spelling
-from agent.sources._attempt import attempt, attempt_each, head, present, real, unavailable
+from agent.sources._attempt import attempt, attempt_each, examined, head, present, real, unavailable
 from agent.sources._duckdb_catalog import carried, literal, quoted
 from agent.sources._duckdb_faults import folder_fault, opening_fault, running_fault
 from agent.sources._folder import FileTable, tables
@@ -115,8 +116,25 @@ class Config(BaseModel):
         path = real(self.path)
         return present(path, *(path.with_name(path.name + end) for end in (".wal", ".wal.checkpoint", ".wal.recovery")))
 
+    def connects(self) -> tuple[Endpoint, ...]:
+        """No server."""
+        return ()
+
+    def cancel(self, handle: str) -> None:
+        """The engine runs in the worker: with the worker it is gone."""
+
+    def examine(self) -> tuple[Finding, ...]:
+        """Whether it opens."""
+        return examined(self)
+
     @contextmanager
-    def open(self, name: str, limits: Limits) -> Iterator["DuckDb"]:
+    def open(
+        self,
+        name: str,
+        limits: Limits,
+        session: Session = NOBODY,  # noqa: ARG002 - a statement that runs in this process ends with it
+        catalog: Catalog | None = None,  # noqa: ARG002 - a file is cheap to ask, and may have been exchanged
+    ) -> Iterator["DuckDb"]:
         """Open and lock. `limits.memory_mb` is kept by a quarter below. Raises Fault(source.unavailable)."""
         inherited = _warm.take()
         con = attempt(lambda: self._connected(inherited, limits), opening_fault)

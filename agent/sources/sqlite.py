@@ -15,9 +15,10 @@ from agent.core.catalog import Catalog
 from agent.core.errors import Fault
 from agent.core.limits import Limits
 from agent.core.plan import MaskedPlan
+from agent.core.ports import NOBODY, Endpoint, Finding, Session
 from agent.core.table import Table
 from agent.sources import _sqlite_catalog as spelling
-from agent.sources._attempt import attempt, attempt_each, head, present, real, unavailable
+from agent.sources._attempt import attempt, attempt_each, examined, head, present, real, unavailable
 from agent.sources._pads import halves
 from agent.sources._sqlite_faults import binding_fault, opening_fault, running_fault
 from agent.sources._storage_classes import tabled
@@ -68,8 +69,25 @@ class Config(BaseModel):
         path = real(self.path)
         return present(path, *(_beside(path, end) for end in ("-wal", "-shm", "-journal")))
 
+    def connects(self) -> tuple[Endpoint, ...]:
+        """No server."""
+        return ()
+
+    def cancel(self, handle: str) -> None:
+        """The engine runs in the worker: with the worker it is gone."""
+
+    def examine(self) -> tuple[Finding, ...]:
+        """Whether it opens."""
+        return examined(self)
+
     @contextmanager
-    def open(self, name: str, limits: Limits) -> Iterator["SqliteDb"]:
+    def open(
+        self,
+        name: str,
+        limits: Limits,
+        session: Session = NOBODY,  # noqa: ARG002 - a statement that runs in this process ends with it
+        catalog: Catalog | None = None,  # noqa: ARG002 - a file is cheap to ask, and may have been exchanged
+    ) -> Iterator["SqliteDb"]:
         """Open and lock. The whole process keeps three quarters of `limits.memory_mb` as SQLite's heap limit.
 
         Raises Fault(source.unavailable).

