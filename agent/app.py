@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +12,10 @@ import structlog
 
 from agent import __version__
 from agent.audit.log import AuditLog
+from agent.core.ports import Finding
 from agent.identity import state, trustfile
 from agent.service.clock import SystemClock
+from agent.service.examine import examined
 from agent.service.launcher import ProcessLauncher
 from agent.service.livetrust import LiveTrust
 from agent.service.local import LocalLine
@@ -52,7 +55,9 @@ def _supervisor(settings: "Settings", step: Step) -> Supervisor:
     )
 
 
-def local_line(settings: "Settings", policy: "LoadedPolicy", *, reveal: bool = False) -> LocalLine:
+def local_line(
+    settings: "Settings", policy: "LoadedPolicy", *, reveal: bool = False, survey: int | None = None
+) -> LocalLine:
     """The line for `agent exec`: its own warm server, its own audit chain."""
     identity = state.ensure(settings.state_dir)
     return LocalLine(
@@ -64,7 +69,14 @@ def local_line(settings: "Settings", policy: "LoadedPolicy", *, reveal: bool = F
         scratch=settings.state_dir / "spool",
         clock=SystemClock(),
         reveal=reveal,
+        survey=survey,
     )
+
+
+def examine(settings: "Settings", names: Sequence[str]) -> dict[str, tuple[Finding, ...]]:
+    """What each of these sources says of itself, asked in a worker. Raises AgentError when no worker can be started."""
+    asked = {name: partial(settings.source_json, name) for name in names}
+    return anyio.run(examined, ProcessLauncher(), asked, settings.me)
 
 
 def site_of(settings: "Settings", policy: "LoadedPolicy") -> Site:
@@ -77,7 +89,9 @@ def site_of(settings: "Settings", policy: "LoadedPolicy") -> Site:
         policy_sha256=policy.sha256,
         source=settings.source_json,
         token_key=policy.token_key,
+        token_previous=policy.token_previous,
         sources=tuple(SourceAbout(name, config.type) for name, config in settings.sources.items()),
+        catalog_ttl_seconds=settings.catalog_ttl_seconds,
         config_path=str(settings.origin.file),
         config_sha256=settings.origin.sha256,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from agent.cli.options import Config, Json
+from agent.cli.options import Config, Json, Kind
 
 if TYPE_CHECKING:
     from agent.service.local import LocalLine
@@ -17,6 +17,10 @@ def execute(
     task: Annotated[str | None, typer.Argument(help="A .sql file, a task .json, or - for standard input.")] = None,
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,
+    kind: Annotated[Kind, typer.Option(help="What to ask for: rows, what a source holds, or what would run.")] = "sql",
+    relation: Annotated[
+        list[str] | None, typer.Option(help="With --kind catalog: glob over schema.relation. Repeatable.")
+    ] = None,
     param: Annotated[
         list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")
     ] = None,
@@ -28,21 +32,21 @@ def execute(
 ) -> int:
     """Verify, run isolated, mask, seal, sign, open: all that a job goes through, but the transport. Audited apart."""
     from agent.cli import tasks
-    from agent.cli.exits import FAILURE, USAGE, complain
+    from agent.cli.exits import FAILURE, USAGE, complain, complain_of
     from agent.cli.open_ import show
     from agent.cli.site import site
 
-    if (task is None) == (jsonl is None):
+    if (task is None and kind != "catalog") == (jsonl is None):
         complain("agent: name one TASK, or --jsonl FILE|-.")
         return USAGE
     settings, policy = site(config)
     terms = {"roles": tuple(role or ()), "on_limit": "truncate" if truncate else "fail"}
     if jsonl is not None:
         return stream(settings, policy, jsonl, terms)
-    wanted = tasks.read(task or "-", source, param or ())
+    wanted = tasks.wanted(kind, task, source, parameters=param or (), relations=relation or ())
     found = single(settings, policy, wanted, terms)
     if isinstance(found, dict):
-        complain(f"agent: refused: {found['code']}: {found['message']} {found['hint']}")
+        complain_of("refused", found["code"], found["message"], found["hint"])
         return FAILURE
     return show(found, "json" if as_json else "table")
 

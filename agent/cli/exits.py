@@ -1,8 +1,8 @@
 """Exit codes, and exceptions -> one clear line on standard error and an exit code."""
 
 import sys
-from collections.abc import Callable
-from typing import Final, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn
 
 from agent.core.errors import AgentError, ConfigError
 
@@ -21,6 +21,20 @@ BROKEN_PIPE: Final = 141
 def complain(text: str) -> None:
     """Lines for a person, on standard error."""
     sys.stderr.write(text.rstrip("\n") + "\n")
+
+
+def complain_of(outcome: str, code: str, message: str, hint: str, problems: Iterable[Any] = ()) -> None:
+    """Why a job was refused or failed, and where in its statement: `problems` as in `agent.core.problem.Problem`."""
+    from agent.cli.render import safe
+
+    complain(f"agent: {outcome}: {code}: {safe(message)}")
+    if hint:
+        complain(f"  {safe(hint)}")
+    for number, problem in enumerate(problems):
+        if problem.line is not None:
+            place = f"  line {problem.line}, column {problem.column}"
+            about = f": {safe(problem.name)}" if problem.name else ""
+            complain(place + about if number == 0 else f"{place}: {safe(problem.message)} {safe(problem.hint)}")
 
 
 def guarded(program: Callable[[], int]) -> NoReturn:

@@ -39,6 +39,7 @@ rules: []                # first match wins; globs over source.schema.table.colu
 #   - {match: "*.*.*.email", rule: {token: {domain: email}}}
 #   - {match: "*.*.*.phone", rule: last4}
 #   - {match: "shop.*.*.*", rule: keep}
+release: {pii_net: mask} # what still looks like an address, a card number or a secret becomes a label
 """
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from agent.cli import documents
+from agent.cli.documents import document
 from agent.cli.options import Config, Profile
 
 if TYPE_CHECKING:
@@ -60,18 +62,19 @@ def opened(
 
 def show(found: "Opened", format_: Format, *, output: Path | None = None, raw: bool = False) -> int:
     """Print an opened result. A refused or failed job prints its code, message and hint, exit 1."""
-    from agent.cli.exits import FAILURE, complain
-    from agent.cli.render import put_json, safe
+    from agent.cli.exits import FAILURE, complain_of
+    from agent.cli.render import put_json
 
     outcome = found.outcome
     if format_ == "json" and output is None:
         put_json(plain(found))
         return 0 if outcome.outcome == "completed" else FAILURE
     if outcome.outcome != "completed":
-        complain(f"agent: {outcome.outcome}: {outcome.code}: {safe(outcome.message)}")
-        if outcome.hint:
-            complain(f"  {safe(outcome.hint)}")
+        complain_of(outcome.outcome, outcome.code, outcome.message, outcome.hint, outcome.problems)
         return FAILURE
+    described = document(found)
+    if described is not None:
+        return _show_document(*described, found, format_, output)
     table = _table(found)
     if format_ == "table":
         _print_table(table, found)
@@ -86,7 +89,11 @@ def plain(found: "Opened") -> dict[str, Any]:
 
     outcome = found.outcome
     if outcome.outcome != "completed":
-        return {"outcome": outcome.outcome, "code": outcome.code, "message": outcome.message, "hint": outcome.hint}
+        said = {"outcome": outcome.outcome, "code": outcome.code, "message": outcome.message, "hint": outcome.hint}
+        return said | ({"problems": [one.model_dump() for one in outcome.problems]} if outcome.problems else {})
+    described = document(found)
+    if described is not None:
+        return documents.plain(found, described[1])
     columns, cells = rows(_table(found))
     disclosure = outcome.disclosure.model_dump(mode="json") if outcome.disclosure is not None else None
     return {
@@ -96,6 +103,19 @@ def plain(found: "Opened") -> dict[str, Any]:
         "truncated": outcome.truncated,
         "disclosure": disclosure,
     }
+
+
+def _show_document(name: str, value: dict[str, Any], found: "Opened", format_: Format, output: Path | None) -> int:
+    from agent.cli.render import dump
+    from agent.core.errors import ConfigError
+
+    if format_ == "table" and output is None:
+        documents.put_document(name, value)
+        return 0
+    if output is None or format_ not in {"json", "table"}:
+        raise ConfigError("--format", "a description is not rows.", "Use table or json.")
+    output.write_text(dump(documents.plain(found, value)) + "\n", encoding="utf-8")
+    return 0
 
 
 def _table(found: "Opened") -> Any:

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+Kind = Literal["sql", "catalog", "explain"]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Profile = Annotated[
     Path | None,

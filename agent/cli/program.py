@@ -4,6 +4,7 @@ import typer
 
 from agent.cli import (
     audit,
+    catalog,
     config,
     demo,
     execute,
@@ -11,6 +12,7 @@ from agent.cli import (
     keys,
     open_,
     policy,
+    sources,
     sql,
     status,
     submit,
@@ -37,6 +39,7 @@ app.command("status")(status.status)
 app.command("submit")(submit.submit)
 app.command("open")(open_.open_result)
 app.command("exec")(execute.execute)
+app.command("catalog")(catalog.catalog)
 app.command("demo")(demo.demo)
 app.command("version")(version.version)
 for name, group in (
@@ -44,6 +47,7 @@ for name, group in (
     ("keys", keys.app),
     ("trust", trust.app),
     ("policy", policy.app),
+    ("sources", sources.app),
     ("sql", sql.app),
     ("audit", audit.app),
 ):

@@ -1,6 +1,6 @@
 """`agent sql check`: would a statement be admitted, why not, and what would run; no database is touched."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,8 @@ from agent.cli.options import Config, Json
 if TYPE_CHECKING:
     from agent.core.catalog import Catalog
     from agent.masking.policy import Policy
+
+_NO_KEY = b"\0" * 32
 
 app = typer.Typer(help="Check SQL against the guard and the policy.", no_args_is_help=True)
 
@@ -53,6 +55,7 @@ class _Checker:
 
     def answer(self, line: bytes) -> dict[str, Any]:
         from agent.core.errors import Refuse
+        from agent.core.job import SqlTask
         from agent.guard.sql import admit
         from agent.masking.rewrite import check_bound, rewrite
         from agent.masking.visible import visible
@@ -61,12 +64,16 @@ class _Checker:
         ref = TaskLine.ref_of(line)
         try:
             parsed = TaskLine.parse(_completed(line, self._catalog.source))
+            if not isinstance(parsed.task, SqlTask):
+                raise Refuse("task.kind", "Only SQL is checked.", "Use the kind sql.")
             catalog = replace(self._catalog, source=parsed.task.source)  # what the policy's globs are matched against
             plan = admit(parsed.task, visible(catalog, self._policy))
             if plan.parameters:
                 check_bound(plan)
+            elif plan.dialect.inline_parameters:
+                plan = replace(plan, parameters=dict.fromkeys(plan.names))  # shown as NULL
             # The check needs no key: tokens are shown by the variables that would hold their pads.
-            made = rewrite(plan, catalog, self._policy, roles=(), token_key=b"\0" * 32, tenant="")
+            made = rewrite(plan, catalog, self._policy, roles=(), token_key=_NO_KEY, token_previous=_NO_KEY, tenant="")
         except Refuse as refusal:
             return _said(ref, refusal)
         return {"ref": ref, "admitted": True, "code": "ok", "message": "", "hint": "", "sql": made.sql}
@@ -92,6 +99,7 @@ def _said(ref: object, refusal: Any) -> dict[str, Any]:
         "code": refusal.code,
         "message": refusal.message,
         "hint": refusal.hint,
+        "problems": [asdict(one) for one in refusal.problems],
         "sql": None,
     }
 
@@ -121,6 +129,10 @@ def _single(checker: _Checker, task: str, source: str, *, as_json: bool) -> bool
     else:
         put(f"refused: {answer['code']}: {safe(answer['message'])}")
         put(f"  {safe(answer['hint'])}")
+        for number, one in enumerate(answer["problems"]):
+            if one["line"] is not None:
+                more = f": {safe(one['message'])} {safe(one['hint'])}" if number else f": {safe(one['name'])}"
+                put(f"  line {one['line']}, column {one['column']}{more.rstrip(': ')}")
     return bool(answer["admitted"])
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.options import Config, Json, Profile
+from agent.cli.options import Config, Json, Kind, Profile
 
 if TYPE_CHECKING:
     from agent.identity.profile import Profile as Submitter
@@ -14,9 +14,13 @@ POLL_SECONDS = 0.05
 
 
 def submit(
-    task: Annotated[str, typer.Argument(help="A .sql file, a task .json, or - for standard input.")],
+    task: Annotated[str | None, typer.Argument(help="A .sql file, a task .json, or - for standard input.")] = None,
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,
+    kind: Annotated[Kind, typer.Option(help="What to ask for: rows, what a source holds, or what would run.")] = "sql",
+    relation: Annotated[
+        list[str] | None, typer.Option(help="With --kind catalog: glob over schema.relation. Repeatable.")
+    ] = None,
     param: Annotated[
         list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")
     ] = None,
@@ -38,7 +42,7 @@ def submit(
 
     submitter = find_profile(profile, config)
     wanted = jobs.Wanted(
-        task=tasks.read(task, source, param or ()),
+        task=tasks.wanted(kind, task, source, parameters=param or (), relations=relation or ()),
         roles=tuple(role or ()),
         purpose=purpose,
         idempotent=idempotent,

@@ -13,6 +13,33 @@ MAX_LINE_BYTES = 4 * 1_048_576
 """A task line that is longer is malformed; twice what the largest payload could need."""
 
 
+def wanted(
+    kind: str, task: str | None, source: str | None, *, parameters: Sequence[str], relations: Sequence[str]
+) -> dict[str, Any]:
+    """What `--kind` and its options ask for: `catalog` needs no TASK, `explain` describes the one that is given.
+
+    Raises ConfigError.
+    """
+    if kind == "catalog" and task is None:
+        if source is None:
+            raise ConfigError("--source", "a catalog is of a source.", "Add --source NAME.")
+        return catalog(source, relations)
+    if task is None:
+        raise ConfigError("TASK", "is missing.", "Give a .sql file, a task .json, or - for standard input.")
+    found = read(task, source, parameters)
+    return explained(found) if kind == "explain" else found
+
+
+def catalog(source: str, relations: Sequence[str]) -> dict[str, Any]:
+    """The task of describing a source; `relations` are globs over `schema.relation`."""
+    return {"kind": "catalog", "source": source, "relations": list(relations)}
+
+
+def explained(task: dict[str, Any]) -> dict[str, Any]:
+    """The task of describing what would become of a task."""
+    return task if task.get("kind") == "explain" else {"kind": "explain", "task": task}
+
+
 def read(task: str, source: str | None, parameters: Sequence[str]) -> dict[str, Any]:
     """The task in a .sql file, a task JSON file, or on standard input (`-`). Raises ConfigError.
 
@@ -24,12 +51,15 @@ def read(task: str, source: str | None, parameters: Sequence[str]) -> dict[str, 
         found.setdefault("kind", "sql")
     else:
         found = {"kind": "sql", "statement": text.strip()}
+    inner = found.get("task") if found["kind"] == "explain" else found
+    if not isinstance(inner, dict):
+        raise ConfigError(task, "is not a task object.", "Compare it with docs/schema/task.schema.json.")
     if source is not None:
-        found["source"] = source
-    if "source" not in found:
+        inner["source"] = source
+    if "source" not in inner:
         raise ConfigError("--source", "the task names no source.", "Add --source NAME.")
     if parameters:
-        found["parameters"] = {**found.get("parameters", {}), **dict(parameter(one) for one in parameters)}
+        inner["parameters"] = {**inner.get("parameters", {}), **dict(parameter(one) for one in parameters)}
     return found
 
 

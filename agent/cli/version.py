@@ -15,7 +15,7 @@ def version(*, as_json: Json = False) -> None:
         "version": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "kinds": ["sql"],
+        "kinds": ["sql", "catalog", "explain"],
         "dialects": ["duckdb", "sqlite"],
         "engines": {name: installed(name) for name in ("duckdb", "sqlglot", "pyarrow", "cryptography")},
     }
@@ -23,4 +23,4 @@ def version(*, as_json: Json = False) -> None:
         put_json(facts)
         return
     put(f"meridyen-agent {__version__} (Python {facts['python']}, {facts['platform']})")
-    put("kinds: sql; dialects: duckdb, sqlite")
+    put("kinds: sql, catalog, explain; dialects: duckdb, sqlite")

@@ -158,6 +158,16 @@ _ALL = (
         "The masked statement could not be proven equal to what would run.",
         "Write the query more plainly; report it, it is a gap.",
     ),
+    _refused(
+        "policy.mask",
+        "The policy asks for a mask that the source's dialect cannot write.",
+        "The security officer chooses another rule for the column: docs/sql lists each dialect's masks.",
+    ),
+    _refused(
+        "policy.pii",
+        "The second net found personal data or secrets in the rows, and the policy refuses such results.",
+        "Leave the named columns out, or aggregate them.",
+    ),
     _refused("policy.aggregate", "The policy asks for aggregates only.", "Group the result."),
     _failed(
         "limit.wall",

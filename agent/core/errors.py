@@ -12,6 +12,8 @@ Messages of `Refuse` and `Fault` are fixed texts and names of the syntax or the 
 value, no identifier of a job and no time, so that equal causes read the same everywhere.
 """
 
+from agent.core.problem import Problem
+
 
 class AgentError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -27,7 +29,9 @@ class _CodedError(AgentError):
 
 
 class Refuse(_CodedError):
-    """The job must not run."""
+    """The job must not run. `problems`, for a statement: what is wrong with it and where, this refusal first."""
+
+    problems: tuple[Problem, ...] = ()
 
 
 class Fault(_CodedError):

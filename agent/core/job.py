@@ -25,7 +25,39 @@ class SqlTask:
     kind: Literal["sql"] = "sql"
 
 
-Task = SqlTask
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogTask:
+    """What a source holds, as the requester may see it. `relations` are globs over `schema.relation`; empty: all."""
+
+    source: SourceName
+    relations: tuple[str, ...] = ()
+    kind: Literal["catalog"] = "catalog"
+
+    @property
+    def statement(self) -> str:
+        """No statement is submitted."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainTask:
+    """What would become of `task`; no row is read."""
+
+    task: SqlTask
+    kind: Literal["explain"] = "explain"
+
+    @property
+    def source(self) -> SourceName:
+        """The source that the explained task asks."""
+        return self.task.source
+
+    @property
+    def statement(self) -> str:
+        """The statement that is explained."""
+        return self.task.statement
+
+
+Task = SqlTask | CatalogTask | ExplainTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,21 @@
 """How a job ended: a closed union, so that `match` is checked for completeness."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agent.core.job import Digest, JobId
-from agent.core.table import Disclosure, Masked
+from agent.core.problem import Problem
+from agent.core.table import Disclosure, Document, Masked
 
 OutcomeName = Literal["completed", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The job ran; `result` streams."""
+    """The job ran; rows in `result` stream."""
 
-    result: Masked
+    result: Masked | Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Refused:
     code: str
     message: str
     hint: str = ""
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the audit records of a run: names and counts, never a value."""
+    """What the audit records of a run: names and counts, never a value. `pii`: what the second net found."""
 
     statement: str = ""
     statement_sha256: str = ""
@@ -81,11 +84,18 @@ class Facts:
     bytes: int = 0
     truncated: bool = False
     engine_seconds: float = 0.0
+    pii: Mapping[str, int] = field(default_factory=dict)
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a worker hands to the service beside the sealed parts."""
+    """What a worker hands to the service beside the sealed parts.
+
+    `catalog` is what the worker read of its source, for the next worker of the same one; empty when it read nothing
+    that can be handed on. The service never looks inside.
+    """
 
     parcel: Parcel
     facts: Facts
+    catalog: bytes = field(default=b"", repr=False)

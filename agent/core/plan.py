@@ -11,12 +11,14 @@ from agent.core.table import Disclosure
 class MaskedPlan:
     """A statement that was masked, written, read back and guarded again. Made only by `agent.masking.rewrite.rewrite`.
 
-    `sql` is the engine's text with `$name` (DuckDB) or `:name` (SQLite) placeholders; `parameters` bind them.
+    `sql` is the engine's text with `$name` (DuckDB) or `:name` (SQLite) placeholders; `parameters` bind them. Where
+    the dialect says `inline_parameters`, the text holds the values as literals and `parameters` is empty.
     `variables` are session values that the engine must hold before its configuration is locked (token pads);
-    they never stand in the text.
+    they never stand in the text. `exempt` are columns of the result that the second net does not look at, by name.
     """
 
     sql: str
     parameters: Mapping[str, ParameterValue]
     disclosure: Disclosure
     variables: Mapping[str, bytes] = field(default_factory=dict)
+    exempt: frozenset[str] = frozenset()

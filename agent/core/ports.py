@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from agent.core.catalog import Catalog
 from agent.core.limits import Limits
@@ -62,6 +62,15 @@ class Connection(Protocol):
 
     def run(self, plan: MaskedPlan) -> Table:
         """Run exactly `plan.sql`. Raises Fault(source.* | limit.memory); the driver's text never gets out."""
+        ...
+
+
+@runtime_checkable
+class Detailed(Protocol):
+    """A connection whose `catalog` leaves out what no statement needs: keys, comments, estimates of rows."""
+
+    def detailed(self) -> Catalog:
+        """The catalog with all of that, read now. Raises Fault(source.*)."""
         ...
 
 
@@ -188,6 +197,7 @@ __all__ = [
     "NOBODY",
     "Clock",
     "Connection",
+    "Detailed",
     "Ended",
     "Endpoint",
     "Finding",

@@ -33,11 +33,16 @@ class Table:
 
 @dataclass(slots=True)
 class Tally:
-    """What has been released so far; final only when the batches are exhausted."""
+    """What has been released so far; final only when the batches are exhausted.
+
+    `pii` counts what the second net found, by `column: kind`; `suppressed` are rows that it dropped.
+    """
 
     rows: int = 0
     bytes: int = 0
     truncated: bool = False
+    pii: dict[str, int] = field(default_factory=dict)
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class Disclosure:
     """What a result discloses: relations, columns with the rule that was applied, and the policy that said so.
 
     `columns` maps `schema.relation.column` to the rule's name. `statement` is the text that ran,
-    for local operators only.
+    for local operators only. `pii` counts what the second net found, by `column: kind`; `suppressed` are rows that it
+    dropped.
     """
 
     source: str
@@ -55,6 +61,8 @@ class Disclosure:
     policy_sha256: str
     notes: tuple[str, ...] = ()
     statement: str = ""
+    pii: Mapping[str, int] = field(default_factory=dict)
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +74,16 @@ class Masked:
     disclosure: Disclosure
     format: str
     tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A description fit to leave the site: JSON in UTF-8. Made only by `agent.masking.publish.publish`.
+
+    `name` says what it describes: `catalog` or `explain`. `truncated`: it was cut at a limit, and says so itself.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    disclosure: Disclosure
+    truncated: bool = False

@@ -1,10 +1,11 @@
 """What the guard and the masks need to know of one SQL dialect: data, and the few functions derived from it."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 import sqlglot
 from sqlglot import exp
@@ -13,9 +14,13 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token
 from typing_extensions import override
 
+from agent.core.catalog import Relation
+from agent.dialects.plain import disguised, undisguised
+
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it logs the statements that it does not know
 
-Case = Literal["insensitive", "lower", "upper"]
+Case = Literal["insensitive", "lower", "upper", "exact"]
+"""How unquoted names compare: without regard to case, folded to lower or upper case, or as they are written."""
 
 
 def words(text: str) -> frozenset[str]:
@@ -23,8 +28,18 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+CALLS_BY_NAME: Final[frozenset[type[exp.Expression]]] = frozenset(
+    {
+        exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc, exp.ParameterizedAgg, exp.CombinedParameterizedAgg
+    }
+)  # fmt: skip
+"""Nodes that call what their own text names."""
+
+_CAPITALS: Final = re.compile(r"[A-Z]+")
+
 _ARITIES = (
-    "", "a", "a, b", "a, b, c", "'day', b, c", "'day', CAST(b AS DATE)", "*", "DISTINCT a", "[a], x -> x", "HEX(a)",
+    "", "a", "a, b", "a, b, c", "a, b, c, d", "'day', b, c", "'day', CAST(b AS DATE)", "*", "DISTINCT a",
+    "[a], x -> x", "HEX(a)", "a, INTERVAL 1 DAY",
 )  # fmt: skip
 """Arguments that lead one name to different syntax nodes."""
 
@@ -39,11 +54,34 @@ class Dialect:
     templates: `c` is the column, a parameter a literal of the rule, `{type}` the column's type, `{domain}` a token
     domain.
     `strings` are nodes that hold a text in another notation (E'…', $$…$$); they become plain literals.
-    `derived_columns`: `(SELECT …) AS t(a, b)` is legal. `names_by_text`: an unnamed output column is
-    called by its text. `misread` are functions of the engine that the grammar would turn into something else.
+    `derived_columns`: `(SELECT …) AS t(a, b)` is legal; `column_lists`: `WITH t(a, b) AS (SELECT …)` is.
+    `names_by_text`: an unnamed output column is called by its text. `misread` are functions of the engine that the
+    grammar would turn into something else.
     `early_ctes`: a CTE may be read before it is written, and by itself without RECURSIVE. `hidden_columns` are names
     that mean something where no column is called so: row numbers, users, databases.
-    `parameter` precedes a bound name in the engine's own text.
+    `parameter` precedes a bound name in the engine's own text. `inline_parameters`: values become literals of the text
+    instead, and the plan binds nothing. `keywords` are upper-case words that nodes may carry as bare text beyond the
+    common ones, `openers` lower-case words that may stand before a bracket without being a function.
+    `batch_end` matches what ends a batch of statements in scripts besides the semicolon.
+    `spelled` are functions that the engine knows in one spelling only, by their lower-case names. `combinators` are
+    endings that make another aggregate of each of `aggregates` (sumIf, uniqMerge).
+    `bare_columns` are pseudo columns, in upper case, that the engine knows only without quotes. `dummies` are relations
+    of one row that every database has, by their names, as they really are. `unsafe_text` matches what somebody between
+    here and the engine would replace in the text, quoted or not. `respell` turns generated text into what the engine
+    reads: the result is parsed again and compared like any other.
+    `plain` are functions that the grammar must leave alone: see `agent.dialects.plain`. `mask_functions` may stand in
+    masks only. `named_casts` are types that the grammar knows by no more than their name.
+    `samples_tables`: TABLESAMPLE may follow nothing but a table. `forward_ctes`: with RECURSIVE, a CTE may be read
+    before it is written. `system_schemas` hold nothing that a job may read, whatever a catalog says.
+    `kinds` say what masks may assume of a type, by its sqlglot name, where the engine's type is not what others call
+    so.
+    `reads_all`: a cast to text raises for no value of any type; else a mask that must read the value of a type that is
+    neither text, number nor time gives NULL. `bare_paths`: steps into a document are written without quotes (a:b.c).
+    `in_reads_tables`: a name behind IN, also in brackets, is a table of that name.
+    `null_type` is what stands for {type} in the `null` mask, None where a type has no NULL.
+    `translated` are nodes that become others, or nothing, as soon as they are read. `cast_as` is what stands in a CAST
+    for a column's type, where the engine does not take the type itself; None where nothing can. `output_name` is what
+    the engine makes of the text that a column is called by.
     """
 
     name: str
@@ -65,6 +103,34 @@ class Dialect:
     early_ctes: bool = False
     hidden_columns: frozenset[str] = frozenset()
     explain: bool = False
+    inline_parameters: bool = False
+    plain: frozenset[str] = frozenset()
+    mask_functions: frozenset[str] = frozenset()
+    named_casts: frozenset[str] = frozenset()
+    kinds: Mapping[str, Literal["text", "other"]] = field(default_factory=dict)
+    samples_tables: bool = False
+    forward_ctes: bool = False
+    system_schemas: frozenset[str] = frozenset()
+    keywords: frozenset[str] = frozenset()
+    openers: frozenset[str] = frozenset()
+    column_lists: bool = True
+    batch_end: re.Pattern[str] | None = None
+    spelled: Mapping[str, str] = field(default_factory=dict)
+    aggregates: frozenset[str] = frozenset()
+    combinators: tuple[str, ...] = ()
+    bare_columns: frozenset[str] = frozenset()
+    dummies: Mapping[str, Relation] = field(default_factory=dict)
+    unsafe_text: re.Pattern[str] | None = None
+    respell: Callable[[str, list[Token]], str] | None = None
+    reads_all: bool = True
+    bare_paths: bool = False
+    in_reads_tables: bool = False
+    null_type: Callable[[exp.DataType], exp.DataType | None] = lambda kind: kind
+    translated: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression | None]] = field(
+        default_factory=dict
+    )
+    cast_as: Callable[[exp.DataType], str | None] | None = None
+    output_name: Callable[[str], str] = lambda text: text
 
     @cached_property
     def engine(self) -> Grammar:
@@ -77,8 +143,21 @@ class Dialect:
 
     def parse(self, sql: str, tokens: list[Token] | None = None) -> list[exp.Expression | None]:
         """Every statement in the text, whose `tokens` may be known. Raises SqlglotError or RecursionError."""
-        found = self.engine.parser().parse(tokens if tokens is not None else self.engine.tokenize(sql), sql)
-        return [tree for tree in found if tree is None or isinstance(tree, exp.Expression)]
+        tokens = self.engine.tokenize(sql) if tokens is None else tokens
+        calls = disguised(tokens, self.plain, self.grammar.parser_class.TYPE_TOKENS) if self.plain else None
+        found = self.engine.parser().parse(tokens if calls is None else calls, sql)
+        trees = [tree for tree in found if tree is None or isinstance(tree, exp.Expression)]
+        if calls is not None:
+            undisguised(trees)
+        for tree in trees if self.translated else ():
+            self._translate(tree)
+        return trees
+
+    def _translate(self, tree: exp.Expression | None) -> None:
+        for node in list(tree.find_all(*self.translated)) if tree is not None else ():
+            other = self.translated[type(node)](node) if type(node) in self.translated else node
+            if other is not node:
+                node.replace(other)
 
     def generate(self, tree: exp.Expression, *, spare: bool = True) -> str:
         """The one text that may run: no comments, every identifier quoted, no guessing about what is unsupported.
@@ -86,21 +165,38 @@ class Dialect:
         Quoting matters: engines read some characters (a no-break space, say) as white space outside quotes. sqlglot
         changes a tree while it writes: unless it may do that to this one, it works on a copy (`spare`).
         """
-        return tree.sql(
+        text = tree.sql(
             dialect=self.engine,
             comments=False,
             copy=spare,
             identify=True,
             unsupported_level=sqlglot.ErrorLevel.RAISE,
         )
+        return text if self.respell is None else self.respell(text, self.tokens(text))
 
     def fold(self, name: str, *, quoted: bool) -> str:
         """A written identifier in the spelling that the engine compares."""
         if self.case == "insensitive":
             return name.lower()
-        if quoted:
+        if quoted or self.case == "exact":
             return name
+        if self.case == "lower" and self.grammar.ASCII_ONLY_NORMALIZATION and not name.isascii():
+            return _CAPITALS.sub(lambda found: found[0].lower(), name)
         return name.lower() if self.case == "lower" else name.upper()
+
+    def knows(self, name: str) -> bool:
+        """Whether a function may be called by this name, in this spelling."""
+        lower = name.lower()
+        if lower in self.functions:
+            return self.spelled.get(lower, name) == name
+        for ending in self.combinators:
+            if name.endswith(ending) and name[: -len(ending)].lower() in self.aggregates:
+                return self.knows(name[: -len(ending)])
+        return False
+
+    def spelling(self, name: str) -> str:
+        """A function's name as documents and hints show it."""
+        return self.spelled.get(name, name)
 
     @cached_property
     def admitted(self) -> dict[type[exp.Expression], frozenset[str] | None]:
@@ -116,13 +212,13 @@ class Dialect:
                 found |= self._classes(f"SELECT {name}({arguments})")
         for name in self.bare_functions:
             found |= self._classes(f"SELECT {name}")
-        return frozenset(found - {exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc})
+        return frozenset(found - CALLS_BY_NAME)
 
     def _classes(self, probe: str) -> set[type[exp.Expression]]:
         try:
             (tree,) = self.parse(probe)
-        except (SqlglotError, ValueError, TypeError):  # the grammar knows the name with other arguments
-            return set()
+        except (SqlglotError, ValueError, TypeError, LookupError, AttributeError):
+            return set()  # the grammar knows the name with other arguments
         if tree is None:
             return set()
         return {type(node) for node in tree.walk() if isinstance(node, exp.Func) and isinstance(node, exp.Expression)}
@@ -162,6 +258,8 @@ def _type_of(dialect: Dialect, text: str) -> exp.DataType | None:
     try:
         parsed = exp.DataType.build(text, dialect=dialect.engine)
     except (SqlglotError, ValueError):
+        return None
+    if not isinstance(parsed.this, exp.DataType.Type):  # a reference to an object of the database
         return None
     for name in parsed.find_all(exp.Identifier):
         name.set("quoted", True)

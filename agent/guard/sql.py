@@ -13,10 +13,12 @@ from sqlglot.tokenizer_core import Token, TokenType
 from agent.core.catalog import Catalog
 from agent.core.errors import Refuse
 from agent.core.job import ParameterValue, SqlTask
+from agent.core.problem import Problem
 from agent.dialects import DIALECTS, Dialect
 from agent.dialects.base import without_positions, words
 from agent.guard.nodes import ROOTS
 from agent.guard.outputs import output_texts
+from agent.guard.problems import placed, problems, unbound
 from agent.guard.relations import check_hidden, uses
 from agent.guard.scan import scan
 from agent.guard.walk import refused_function, walk
@@ -30,6 +32,10 @@ _STRUCTURAL: Final = words(
     bernoulli reservoir repeatable"""
 )
 """Words that may stand before a bracket without being a function."""
+_UNREADABLE: Final = (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError)
+"""What sqlglot raises over texts that it cannot cope with."""
+_RUN_TOGETHER: Final = {(TokenType.NUMBER, TokenType.VAR), (TokenType.VAR, TokenType.AMP)}
+"""`1_000` and `U&"\0073sn"`, which the engine reads as one word and the grammar as several."""
 _ENDS: Final = frozenset("_\"'`)]}[{:$")
 """Characters that end or open an operand: a colon right behind them does not begin a parameter."""
 
@@ -63,13 +69,61 @@ def shallow() -> Iterator[None]:
 def admit(task: SqlTask, catalog: Catalog) -> Plan:
     """The plan of a task over the relations that `catalog` shows. Raises Refuse(sql.*). Pure; the text is never run."""
     dialect = DIALECTS[catalog.dialect]
+    try:
+        return _admitted(task, catalog, dialect)
+    except Refuse as refusal:
+        refusal.problems = refusal.problems or _problems(refusal, task.statement, catalog, dialect)
+        raise
+
+
+def _admitted(task: SqlTask, catalog: Catalog, dialect: Dialect) -> Plan:
     text, tokens, explain = _without_explain(task.statement, dialect)
     tree = quoted(parse_one(text, dialect, tokens), dialect)
     check(tree, catalog, dialect)
     names = frozenset(str(node.this) for node in tree.find_all(exp.Placeholder))
     _check_values(task.parameters)
-    outputs = output_texts(text, tokens) if dialect.names_by_text else ()
+    outputs = tuple(map(dialect.output_name, output_texts(text, tokens))) if dialect.names_by_text else ()
     return Plan(tree=tree, dialect=dialect, explain=explain, names=names, parameters=task.parameters, outputs=outputs)
+
+
+def _problems(refusal: Refuse, text: str, catalog: Catalog, dialect: Dialect) -> tuple[Problem, ...]:
+    """All that is wrong with a refused text, with places in it; none where it cannot be read that far."""
+    words_ = text.lstrip()
+    if words_[:7].upper() == "EXPLAIN":  # blanks keep the places
+        text = f"{text[: len(text) - len(words_)]}       {words_[7:]}"
+    try:
+        tokens = scan(text, dialect)
+        trees = [tree for tree in dialect.parse(text, _with_parameters(text, tokens, dialect)) if tree is not None]
+        if refusal.code in {"sql.root", "sql.statements"} and tokens:
+            first = placed(Refuse(refusal.code, refusal.message, refusal.hint), _opening(tokens, refusal.code), text)
+            return first.problems
+        return problems(refusal, trees, tokens, catalog, dialect)
+    except (Refuse, *_UNREADABLE):
+        return (Problem(refusal.code, refusal.message, refusal.hint),)
+
+
+def unbound_columns(task: SqlTask, catalog: Catalog) -> Refuse | None:
+    """For a statement that the engine could not bind: the columns that its relations do not have, if there are any."""
+    dialect = DIALECTS[catalog.dialect]
+    try:
+        tokens = scan(task.statement, dialect)
+        trees = dialect.parse(task.statement, _with_parameters(task.statement, tokens, dialect))
+        found = unbound([tree for tree in trees if tree is not None], tokens, catalog, dialect)
+    except (Refuse, *_UNREADABLE):
+        return None
+    if not found:
+        return None
+    refusal = Refuse("sql.column", found[0].message, found[0].hint)
+    refusal.problems = found
+    return refusal
+
+
+def _opening(tokens: list[Token], code: str) -> Token:
+    """The word that opens the statement; of several statements, the second."""
+    if code == "sql.root":
+        return tokens[0]
+    ends = [place for place, token in enumerate(tokens) if token.token_type is TokenType.SEMICOLON]
+    return tokens[min(ends[0] + 1, len(tokens) - 1)] if ends else tokens[0]
 
 
 def parse_one(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> exp.Expression:
@@ -78,21 +132,25 @@ def parse_one(text: str, dialect: Dialect, tokens: list[Token] | None = None) ->
     Raises Refuse(sql.parse | sql.statements | sql.root | …).
     """
     tokens = scan(text, dialect) if tokens is None else tokens
-    for word, bracket in pairwise(tokens) if dialect.misread else ():
-        if bracket.token_type is TokenType.L_PAREN and word.text.lower() in dialect.misread:
-            raise refused_function(word.text, dialect)
+    for word, next_ in pairwise(tokens) if dialect.misread else ():
+        if next_.token_type is TokenType.L_PAREN and word.text.lower() in dialect.misread:
+            raise placed(refused_function(word.text, dialect), word, text)
+        if next_.start == word.end + 1 and (word.token_type, next_.token_type) in _RUN_TOGETHER:
+            refusal = Refuse("sql.parse", "A number or U& runs into a word.", "Put blanks around operators.")
+            if next_.token_type is TokenType.VAR or word.text.lower() == "u":
+                raise placed(refusal, word, text)
     tokens = _with_parameters(text, tokens, dialect)
     try:
         trees = [
             tree for tree in dialect.parse(text, tokens) if tree is not None and not isinstance(tree, exp.Semicolon)
         ]
     except ParseError as error:
-        raise Refuse("sql.parse", _where(error), "Correct the syntax.") from None
-    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        raise _unparsed(error) from None
+    except _UNREADABLE:
         raise Refuse("sql.parse", "The statement does not parse.", "Correct the syntax, or simplify it.") from None
     if len(trees) != 1:
         raise Refuse("sql.statements", f"There are {len(trees)} statements; one is allowed.", "Send one query per job.")
-    roots = (*ROOTS, exp.Pivot) if exp.Pivot in dialect.nodes else ROOTS
+    roots = (*ROOTS, exp.Pivot) if "using" in dialect.nodes.get(exp.Pivot, ()) else ROOTS
     if not isinstance(trees[0], roots):
         raise Refuse(
             "sql.root", "The statement is not a query.", "Send SELECT, WITH … SELECT, VALUES or a set operation."
@@ -111,11 +169,13 @@ def quoted(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
     The places of its words in the text are dropped: see `without_positions`.
     """
     texts = []
+    bare(tree, dialect)
     for node in tree.walk():
         node._meta = node.comments = None  # noqa: SLF001 - there is no public way to drop it
         if isinstance(node, exp.Identifier):
             if not node.args.get("quoted"):
-                if isinstance(node.this, str) and dialect.case != "insensitive":
+                key = isinstance(node.parent, exp.PropertyEQ)  # of {'a': 1}: a text, no name
+                if isinstance(node.this, str) and dialect.case != "insensitive" and not key:
                     node.args["this"] = dialect.fold(node.this, quoted=False)
                 node.args["quoted"] = True
         elif isinstance(node, dialect.strings):
@@ -125,15 +185,28 @@ def quoted(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
     return tree
 
 
+def bare(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """The tree, changed in place: pseudo columns are words, not columns, for a quoted one would mean something else."""
+    for window in tree.find_all(exp.Window) if dialect.bare_columns else ():
+        if window.args.get("over") == "KEEP" and isinstance(window.args.get("alias"), exp.Identifier):
+            window.args["alias"].set("quoted", True)
+    for column in list(tree.find_all(exp.Column)) if dialect.bare_columns else ():
+        name = column.this
+        written_bare = isinstance(name, exp.Identifier) and not name.args.get("quoted")
+        if written_bare and not column.args.get("table") and name.name.upper() in dialect.bare_columns:
+            column.replace(exp.Var(this=name.name.upper()))
+    return tree
+
+
 def reparsed(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> exp.Expression:
     """A generated text, read again. Raises Refuse(sql.rewrite) where that fails."""
     try:
         (again,) = dialect.parse(text, tokens)
-    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+    except _UNREADABLE:
         raise Refuse("sql.rewrite", "The statement cannot be written back.", "Write it more plainly.") from None
     if again is None:
         raise Refuse("sql.rewrite", "The statement cannot be written back.", "Write it more plainly.")
-    return without_positions(again)
+    return bare(without_positions(again), dialect)
 
 
 def written(tree: exp.Expression, dialect: Dialect, *, spare: bool = True) -> str:
@@ -142,10 +215,13 @@ def written(tree: exp.Expression, dialect: Dialect, *, spare: bool = True) -> st
     Without `spare` the tree itself becomes what sqlglot makes of it while it writes.
     """
     try:
-        return dialect.generate(tree, spare=spare)
-    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        text = dialect.generate(tree, spare=spare)
+    except _UNREADABLE:
         message = f"The statement uses what cannot be written in {dialect.name}."
         raise Refuse("sql.rewrite", message, "Write it more plainly, without constructs of other dialects.") from None
+    if dialect.unsafe_text is not None and dialect.unsafe_text.search(text):
+        raise Refuse("sql.node", "The statement holds what would be replaced in its text.", "Pass it as a parameter.")
+    return text
 
 
 def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
@@ -162,7 +238,9 @@ def check_words(text: str, tokens: list[Token], dialect: Dialect, also: frozense
         if token.token_type in {TokenType.IDENTIFIER, TokenType.STRING} or _is_quoted(text, token):
             continue
         word = token.text.lower().split()[-1]
-        if word not in dialect.functions and word not in dialect.table_functions | _STRUCTURAL | also:
+        if word in _STRUCTURAL | dialect.openers | dialect.table_functions | also:
+            continue
+        if word not in dialect.functions and not dialect.knows(token.text.split()[-1]):
             raise refused_function(word, dialect)
 
 
@@ -186,6 +264,8 @@ def _without_explain(text: str, dialect: Dialect) -> tuple[str, list[Token], boo
 
 def _with_parameters(text: str, tokens: list[Token], dialect: Dialect) -> list[Token]:
     """The tokens with every `:name` in the engine's own spelling, where the engine reads a colon otherwise."""
+    if dialect.inline_parameters and "$" in text:
+        return _numbered(tokens)
     if dialect.parameter == ":" or ":" not in text:
         return tokens
     spelled = list(tokens)
@@ -198,13 +278,30 @@ def _with_parameters(text: str, tokens: list[Token], dialect: Dialect) -> list[T
     return spelled
 
 
+def _numbered(tokens: list[Token]) -> list[Token]:
+    """The tokens with `:p1` for `$1`, and so on."""
+    spelled = list(tokens)
+    for place, (mark, number) in enumerate(pairwise(tokens)):
+        if mark.text == "$" and mark.token_type is TokenType.PARAMETER and number.token_type is TokenType.NUMBER:
+            at = (mark.line, mark.col, mark.start, mark.end)
+            spelled[place] = Token(TokenType.COLON, ":", *at)
+            spelled[place + 1] = Token(TokenType.VAR, f"p{number.text}", *at)
+    return spelled
+
+
 def _check_values(parameters: Mapping[str, ParameterValue]) -> None:
     for name, value in parameters.items():
         if isinstance(value, str) and "\0" in value:
             raise Refuse("sql.parameter", f"The parameter {name} holds a NUL character.", "Remove it.")
 
 
-def _where(error: ParseError) -> str:
+def _unparsed(error: ParseError) -> Refuse:
     first = error.errors[0] if error.errors else {}
-    line, column = first.get("line"), first.get("col")
-    return f"The statement does not parse at line {line}, column {column}." if line else "The statement does not parse."
+    line, end, word = first.get("line"), first.get("col"), str(first.get("highlight") or "")
+    if not line or not end:
+        return Refuse("sql.parse", "The statement does not parse.", "Correct the syntax.")
+    column = max(end - len(word) + 1, 1)
+    message = f"The statement does not parse at line {line}, column {column}."
+    refusal = Refuse("sql.parse", message, "Correct the syntax.")
+    refusal.problems = (Problem("sql.parse", message, refusal.hint, "", line, column),)
+    return refusal

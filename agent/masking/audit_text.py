@@ -16,6 +16,11 @@ _PLAIN: Final = re.compile(r"\w{1,64}")
 _MOST: Final = 8_192
 
 
+def plain_name(name: str) -> str:
+    """A column's name for the audit; `?` for one that could hold more than a name."""
+    return name if _PLAIN.fullmatch(name) else "?"
+
+
 def normalised(sql: str, dialect: str) -> str:
     """The words of a statement without any value; an empty text when it cannot be split into words."""
     try:

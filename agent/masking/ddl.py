@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from agent.core.catalog import Catalog, Column, Relation
 from agent.core.errors import ConfigError
 from agent.dialects import DIALECTS, Dialect
+from agent.masking.script import copied_of, parents_of, read
 
 
 def catalog_of(ddl: str, *, dialect: str, source: str) -> Catalog:
@@ -17,47 +17,78 @@ def catalog_of(ddl: str, *, dialect: str, source: str) -> Catalog:
     Raises ConfigError where the script does not parse or a view's columns cannot be told.
     """
     known = DIALECTS[dialect]
-    try:
-        trees = known.parse(ddl)
-    except (SqlglotError, RecursionError, ValueError) as error:
-        raise ConfigError("--catalog", "the script does not parse.", "Give CREATE TABLE and CREATE VIEW.") from error
+    if known.batch_end is not None:
+        ddl = known.batch_end.sub(";", ddl)
+    script = read(ddl, known)
     relations: list[Relation] = []
-    for tree in trees:
-        if isinstance(tree, exp.Create) and str(tree.args.get("kind", "")).upper() in {"TABLE", "VIEW"}:
-            relations.append(_relation(tree, known, relations))
-    return Catalog(source, dialect, known.default_schema, tuple(relations))
+    databases: set[str] = set()
+    for tree, said in script.creates:
+        relations.append(script.settled(_relation(tree, known, relations), said))
+        databases |= {_spelled(database, known) for database in [_target(tree).args.get("catalog")] if database}
+    if len(databases) > 1:
+        raise ConfigError("--catalog", "the script creates relations in several databases.", "Give one database's.")
+    return Catalog(source, dialect, known.default_schema, tuple(relations), tuple(databases))
+
+
+def _target(tree: exp.Create) -> exp.Expr:
+    """The name of what is created."""
+    name: exp.Expr = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    return name
 
 
 def _relation(tree: exp.Create, dialect: Dialect, before: list[Relation]) -> Relation:
-    target = tree.this
-    table = target.this if isinstance(target, exp.Schema) else target
-    schema, name = table.db or dialect.default_schema, table.name
+    target, table = tree.this, _target(tree)
+    schema = _spelled(table.args.get("db"), dialect) or dialect.default_schema
+    name = _spelled(table.this, dialect)
     definitions = list(target.expressions) if isinstance(target, exp.Schema) else []
     if str(tree.args["kind"]).upper() == "TABLE" and not isinstance(tree.expression, exp.Query):
-        columns = tuple(_column(one, dialect) for one in definitions if isinstance(one, exp.ColumnDef))
-        return Relation(schema, name, columns)
+        parents = tuple(_path(one, dialect) for one in parents_of(tree))
+        sources = [_path(one, dialect) for one in copied_of(tree)]
+        copied = [one for relation in before if (relation.schema, relation.name) in sources for one in relation.columns]
+        written = [_column(one, dialect) for one in definitions if isinstance(one, exp.ColumnDef)]
+        kept = {one.name: one for one in (*copied, *written)}
+        return Relation(schema, name, tuple(kept.values()), parents=parents)
     if not isinstance(tree.expression, exp.Query):
         raise ConfigError("--catalog", f"the relation {name} has no columns.")
-    names = [one.name for one in definitions] or _names(tree.expression, before, name)
+    listed = [one if isinstance(one, exp.Identifier) else one.this for one in definitions]
+    names = [_spelled(one, dialect) for one in listed] or _names(tree.expression, before, name, dialect)
     columns = tuple(Column(one, "") for one in names)
     return Relation(schema, name, columns, "view", tree.expression.sql(dialect=dialect.engine))
 
 
+def _path(table: exp.Table, dialect: Dialect) -> tuple[str, str]:
+    return _spelled(table.args.get("db"), dialect) or dialect.default_schema, _spelled(table.this, dialect)
+
+
 def _column(definition: exp.ColumnDef, dialect: Dialect) -> Column:
     kind = definition.args.get("kind")
-    return Column(definition.name, kind.sql(dialect=dialect.engine) if kind is not None else "")
+    return Column(_spelled(definition.this, dialect), kind.sql(dialect=dialect.engine) if kind is not None else "")
 
 
-def _names(query: exp.Query, before: list[Relation], view: str) -> list[str]:
+def _spelled(name: exp.Expr | None, dialect: Dialect) -> str:
+    """An identifier as the engine keeps it; empty where there is none."""
+    if not isinstance(name, exp.Identifier):
+        return name.name if name is not None else ""
+    if dialect.case == "insensitive":
+        return str(name.this)
+    return dialect.fold(name.this, quoted=bool(name.args.get("quoted")))
+
+
+def _names(query: exp.Query, before: list[Relation], view: str, dialect: Dialect) -> list[str]:
     names: list[str] = []
     for projection in query.selects:
         if isinstance(projection, exp.Star) or (isinstance(projection, exp.Column) and projection.is_star):
             names += _starred(query, projection, before, view)
         else:
-            names.append(projection.alias_or_name)
+            names.append(_spelled(_naming(projection), dialect))
     if not all(names):
         raise ConfigError("--catalog", f"a column of the view {view} has no name.", "Name it with AS.")
     return names
+
+
+def _naming(projection: exp.Expr) -> exp.Expr | None:
+    """The identifier that names an output column, None where nothing does."""
+    return projection.args.get("alias") or (projection.this if isinstance(projection, exp.Column) else None)
 
 
 def _starred(query: exp.Query, star: exp.Expression, before: list[Relation], view: str) -> list[str]:

@@ -1,62 +1,78 @@
 """policy.yaml -> `Policy`: which column gets which rule, for whom; the security officer's file."""
 
-import re
 from collections.abc import Sequence
-from fnmatch import translate
-from functools import lru_cache
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agent.core.catalog import Catalog, Column, Relation
+from agent.masking.catalog_policy import CatalogShown
+from agent.masking.matching import Lines, Tags, any_matches, family, lines_of, parts_of
+from agent.masking.patterns import TABLE_PARTS, Pattern, check_glob, is_plain, matches
+from agent.masking.pii.config import PiiNet
 from agent.masking.rules import AnyRule, Rule
 from agent.masking.rules.keep import Keep
 from agent.masking.rules.redact import Redact
+from agent.masking.rules.token import Token
 
-_NOT_YET = "is not supported by this version; remove it"
-_COLUMN_PARTS, _TABLE_PARTS = 4, 3
+_SHAPE = "source.schema.table"
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def _globs(patterns: Sequence[str], parts: int, shape: str) -> None:
-    for pattern in patterns:
-        if len(pattern.split(".")) != parts or not all(pattern.split(".")):
-            raise ValueError(f"a pattern has {parts} parts: {shape}")
-
-
 class Keys(_Model):
     """Secret references for keyed rules."""
 
     token: str | None = Field(default=None, description="Secret reference of the key of `token`, at least 32 bytes.")
+    token_previous: str | None = Field(
+        default=None,
+        description="The key before, for rules that say `key: previous` while columns move to the new one.",
+    )
 
 
 class Tables(_Model):
     """Which relations jobs may read at all."""
 
-    allow: tuple[str, ...] = Field(default=("*.*.*",), description="Globs over source.schema.table.")
+    allow: tuple[str, ...] = Field(
+        default=("*.*.*",),
+        description="Globs over source.schema.table. Materialised views and foreign tables must be named in full.",
+    )
     deny: tuple[str, ...] = Field(default=(), description="Globs that win over allow, also beneath views.")
 
     @field_validator("allow", "deny")
     @classmethod
     def _three_parts(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        _globs(patterns, _TABLE_PARTS, "source.schema.table")
+        for pattern in patterns:
+            check_glob(pattern, TABLE_PARTS, _SHAPE)
         return patterns
 
 
 class ColumnRule(_Model):
-    """One line of `rules`."""
+    """One line of `rules`. All conditions that it gives must hold."""
 
-    match: str = Field(description="Glob over source.schema.table.column, without regard to case.")
+    match: Pattern | None = Field(
+        default=None,
+        description='Glob over source.schema.table.column, or `{regex: "…"}` over all of it; without regard to case.',
+    )
+    type: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Glob over the engine's own text of the type."
+    )
+    tag: str | None = Field(default=None, min_length=1, description="A name of `tags`, or a tag in comments.")
     rule: AnyRule = Field(description="What happens to the column.")
     unless_roles: tuple[str, ...] = Field(default=(), description="A requester with one of these roles sees the value.")
 
-    @field_validator("match")
-    @classmethod
-    def _four_parts(cls, pattern: str) -> str:
-        _globs((pattern,), _COLUMN_PARTS, "source.schema.table.column")
-        return pattern
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.match is None and self.type is None and self.tag is None:
+            raise ValueError("give match, type or tag")
+        return self
+
+    @property
+    def opens(self) -> bool:
+        """Whether the line shows the value."""
+        return self.rule.rule == "keep"
 
 
 class Release(_Model):
@@ -64,18 +80,8 @@ class Release(_Model):
 
     max_rows: int = Field(default=10_000, ge=1, description="Rows of a result.")
     max_bytes: int = Field(default=33_554_432, ge=1024, description="Bytes of a result's Arrow data.")
-    require_aggregate: bool = Field(default=False, description="Only grouped results leave. Not supported yet.")
-    pii_net: Literal["off", "mask", "drop_row", "refuse", "report"] = Field(
-        default="off", description="Second net over text columns of results. Only `off` is supported yet."
-    )
-
-    @model_validator(mode="after")
-    def _built(self) -> Self:
-        if self.require_aggregate:
-            raise ValueError(f"require_aggregate {_NOT_YET}")
-        if self.pii_net != "off":
-            raise ValueError(f"pii_net other than off {_NOT_YET}")
-        return self
+    require_aggregate: bool = Field(default=False, description="Only grouped or aggregated rows leave, of any table.")
+    pii_net: PiiNet = PiiNet()
 
 
 class Policy(_Model):
@@ -87,73 +93,92 @@ class Policy(_Model):
     )
     keys: Keys = Keys()
     tables: Tables = Tables()
-    subjects: dict[str, str] = Field(default_factory=dict, description="Whose rows a group counts. Not supported yet.")
-    min_group_size: int = Field(default=1, ge=1, description="Only 1 (off) is supported yet.")
+    subjects: dict[str, str] = Field(
+        default_factory=dict,
+        description="Globs over source.schema.table, each with the column that tells people apart.",
+    )
+    min_group_size: int = Field(
+        default=1, ge=1, le=1_000_000, description="People that every group of `subjects` must have; 1 is off."
+    )
+    tags: dict[str, tuple[Pattern, ...]] = Field(
+        default_factory=dict, description="Columns by tag: lists of globs over source.schema.table.column, or regexes."
+    )
+    tags_from_comments: bool = Field(
+        default=False, description="Whether `#tag` and `[tag]` in a column's comment count too; never for `keep`."
+    )
     rules: tuple[ColumnRule, ...] = Field(default=(), description="First match wins.")
     release: Release = Release()
+    catalog: CatalogShown = CatalogShown()
+
+    @field_validator("subjects")
+    @classmethod
+    def _three_parts(cls, subjects: dict[str, str]) -> dict[str, str]:
+        for pattern, key in subjects.items():
+            check_glob(pattern, TABLE_PARTS, _SHAPE)
+            if not key or "\0" in key:
+                raise ValueError("each pattern needs the name of a column")
+        return subjects
 
     @model_validator(mode="after")
-    def _built(self) -> Self:
-        if self.subjects:
-            raise ValueError(f"subjects {_NOT_YET}")
-        if self.min_group_size != 1:
-            raise ValueError(f"min_group_size above 1 {_NOT_YET}")
-        if self.uses_tokens() and self.keys.token is None:
-            raise ValueError("a rule uses token: set keys.token to a secret reference")
+    def _whole(self) -> Self:
+        if self.min_group_size > 1 and not self.subjects:
+            raise ValueError("min_group_size counts nobody without subjects: add them")
+        for line in self.rules:
+            if line.tag is not None and line.tag not in self.tags and not self.tags_from_comments:
+                raise ValueError("rules name a tag that is not in tags")
+            if isinstance(line.rule, Token):
+                self._check_key(line.rule)
         return self
 
-    def uses_tokens(self) -> bool:
-        """Whether a rule needs the token key."""
-        return any(line.rule.rule == "token" for line in self.rules)
+    def _check_key(self, rule: Token) -> None:
+        if self.keys.token is None:
+            raise ValueError("a rule uses token: set keys.token to a secret reference")
+        if rule.key == "previous" and self.keys.token_previous is None:
+            raise ValueError("a rule uses the previous key of token: set keys.token_previous to a secret reference")
 
-    def may_read(self, source: str, schema: str, table: str) -> bool:
+    @property
+    def counts(self) -> bool:
+        """Whether rows of `subjects` leave only in groups."""
+        return self.min_group_size > 1
+
+    def may_read(self, catalog: Catalog, relation: Relation) -> bool:
         """Whether jobs may name this relation."""
-        parts = (source.casefold(), schema.casefold(), table.casefold())
-        return any(_matches(glob, parts) for glob in self.tables.allow) and not self.denies(source, schema, table)
+        allowed = any_matches(self.tables.allow, (parts_of(catalog.source, relation),))
+        return allowed and not self.hides(catalog, relation)
 
-    def denies(self, source: str, schema: str, table: str) -> bool:
-        """Whether the relation is denied outright, also beneath a view."""
-        parts = (source.casefold(), schema.casefold(), table.casefold())
-        return any(_matches(glob, parts) for glob in self.tables.deny)
+    def hides(self, catalog: Catalog, relation: Relation) -> bool:
+        """Whether the relation may not be read, also beneath a view.
 
-    def lines_on(self, source: str, schema: str, table: str) -> tuple[ColumnRule, ...]:
-        """The lines of `rules` that may name a column of this relation, in their order."""
-        parts = (source.casefold(), schema.casefold(), table.casefold())
-        return tuple(line for line in self.rules if _matches(line.match, parts))
+        Denied ones, partitions of denied ones; and what holds rows of its own that no view's definition masks, unless
+        the officer named that very relation.
+        """
+        if any_matches(self.tables.deny, family(catalog, relation)):
+            return True
+        if relation.kind not in {"materialized", "foreign"}:
+            return False
+        parts = parts_of(catalog.source, relation)
+        return not any(is_plain(glob.split(".")[-1]) and matches(glob, parts) for glob in self.tables.allow)
 
-    def decide(self, column: str, lines: Sequence[ColumnRule], roles: Sequence[str]) -> Rule | None:
+    def subjects_of(self, catalog: Catalog, relation: Relation) -> tuple[tuple[str, str], ...]:
+        """The globs of `subjects` that name this relation, each with its column; none: its rows are not counted."""
+        if not self.counts:
+            return ()
+        paths = family(catalog, relation)
+        return tuple((glob, key) for glob, key in self.subjects.items() if any_matches((glob,), paths))
+
+    def lines_of(self, catalog: Catalog, relation: Relation) -> Lines[ColumnRule]:
+        """The lines of `rules` that may name a column of this relation."""
+        return lines_of(self.rules, catalog, relation, Tags(self.tags, self.tags_from_comments))
+
+    def decide(self, column: Column, lines: Lines[ColumnRule], roles: Sequence[str]) -> Rule | None:
         """The rule for a column of the relation that `lines` are of; None hides the column."""
-        line = first_naming(column, lines)
+        line = lines.naming(column)
         if line is None:
             return {"redact": Redact(), "keep": Keep(), "refuse": None}[self.default]
         return Keep() if set(line.unless_roles) & set(roles) else line.rule
 
-    def rule_for(self, path: tuple[str, str, str, str], roles: Sequence[str]) -> Rule | None:
-        """The rule for (source, schema, table, column); None hides the column."""
-        return self.decide(path[3], self.lines_on(*path[:3]), roles)
-
-
-def first_naming(column: str, lines: Sequence[ColumnRule]) -> ColumnRule | None:
-    """The first of the relation's lines that names the column, whoever asks."""
-    part = column.casefold()
-    return next((line for line in lines if _matches_part(_segments(line.match)[-1], part)), None)
-
-
-@lru_cache(maxsize=4096)
-def _segments(glob: str) -> tuple["re.Pattern[str] | str | None", ...]:
-    """A pattern, a plain word, or None for whatever there is, for each part of a name."""
-    return tuple(
-        None if segment == "*" else re.compile(translate(segment)) if set(segment) & set("*?[") else segment
-        for segment in glob.casefold().split(".")
-    )
-
-
-def _matches(glob: str, parts: Sequence[str]) -> bool:
-    """Whether the glob's first segments match the parts, which are casefolded."""
-    return all(map(_matches_part, _segments(glob), parts))
-
-
-def _matches_part(segment: "re.Pattern[str] | str | None", part: str) -> bool:
-    if segment is None or isinstance(segment, str):
-        return segment is None or segment == part
-    return segment.match(part) is not None
+    def rule_for(self, path: tuple[str, str, str, str], roles: Sequence[str], type_text: str = "") -> Rule | None:
+        """The rule for a table's column by (source, schema, table, column); None hides the column."""
+        column = Column(path[3], type_text)
+        relation = Relation(path[1], path[2], (column,))
+        return self.decide(column, self.lines_of(Catalog(path[0], "", "", (relation,)), relation), roles)

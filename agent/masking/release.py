@@ -1,4 +1,4 @@
-"""`Table` -> `Masked`: the caps on what leaves, while it streams."""
+"""`Table` -> `Masked`: the second net and the caps on what leaves, while it streams."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from agent.core.job import Format, OnLimit
 from agent.core.limits import Limits
 from agent.core.plan import MaskedPlan
 from agent.core.table import Batch, Masked, Table, Tally
+from agent.masking.pii.net import Net
 from agent.masking.policy import Policy
 
 
@@ -21,12 +22,14 @@ def release(
 ) -> Masked:
     """The rows that may leave. `limits` are the site's, already clamped by the job's; the policy's caps apply too.
 
-    The returned batches raise Fault(limit.rows | limit.bytes) when a cap is met and `on_limit` is `fail`; with
-    `truncate` they end there, and `Masked.tally.truncated` says so.
+    The second net looks at all that would leave: raises Refuse(policy.pii), the returned batches too. These raise
+    Fault(limit.rows | limit.bytes) when a cap is met and `on_limit` is `fail`; with `truncate` they end there, and
+    `Masked.tally.truncated` says so.
     """
     tally = Tally()
     rows = min(limits.rows, policy.release.max_rows)
     size = min(limits.bytes, policy.release.max_bytes)
+    table = Net(policy.release.pii_net, table, tally, plan.exempt).table()
     batches = _capped(table.batches, tally, rows, size, on_limit)
     return Masked(table.schema, batches, plan.disclosure, format, tally)
 

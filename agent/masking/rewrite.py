@@ -1,8 +1,9 @@
 """`Plan` -> `MaskedPlan`: masks at the source, then proves that the text which runs is the one that was built."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
+from unicodedata import combining, normalize
 
 from sqlglot import exp
 
@@ -10,9 +11,15 @@ from agent.core.catalog import Catalog
 from agent.core.errors import Refuse
 from agent.core.job import ParameterValue, SqlTask
 from agent.core.plan import MaskedPlan
+from agent.core.problem import MOST, Problem
 from agent.core.table import Disclosure
+from agent.guard.relations import ROWS
 from agent.guard.sql import Plan, admit, canonical, check_words, reparsed, shallow, written
 from agent.guard.walk import walk
+from agent.masking.exempt import exempt
+from agent.masking.groups.proof import prove
+from agent.masking.groups.released import check_released, left_out
+from agent.masking.parameters import inlined
 from agent.masking.policy import Policy
 from agent.masking.subqueries import CTE_PREFIX, Builder
 from agent.masking.tokens import pads
@@ -29,6 +36,7 @@ def prepare(
     roles: Sequence[str],
     token_key: bytes | None,
     tenant: str,
+    token_previous: bytes | None = None,
     policy_sha256: str = "",
     reveal: bool = False,
 ) -> MaskedPlan:
@@ -39,16 +47,32 @@ def prepare(
     shown = visible(catalog, policy)
     plan = admit(task, shown)
     check_bound(plan)
-    made = rewrite(plan, catalog, policy, roles=roles, token_key=token_key, tenant=tenant, policy_sha256=policy_sha256)
+    made = rewrite(
+        plan,
+        catalog,
+        policy,
+        roles=roles,
+        token_key=token_key,
+        token_previous=token_previous,
+        tenant=tenant,
+        policy_sha256=policy_sha256,
+    )
+    made = replace(made, exempt=exempt(plan, catalog, policy, roles))
     return replace(made, disclosure=replace(made.disclosure, statement=made.sql)) if reveal else made
 
 
 def check_bound(plan: Plan) -> None:
     """Every parameter of the statement has a value and the other way round. Raises Refuse(sql.parameter)."""
-    for name in sorted(plan.names - set(plan.parameters)):
-        raise Refuse("sql.parameter", f"The parameter {name} has no value.", f"Give {name} in `parameters`.")
-    for name in sorted(set(plan.parameters) - plan.names):
-        raise Refuse("sql.parameter", f"The parameter {name} is not in the statement.", f"Write :{name}, or drop it.")
+    code = "sql.parameter"
+    missing = sorted(plan.names - set(plan.parameters))
+    spare = sorted(set(plan.parameters) - plan.names)
+    wrong = [Problem(code, f"The parameter {n} has no value.", f"Give {n} in `parameters`.", n) for n in missing]
+    unread = "is not in the statement."
+    wrong += [Problem(code, f"The parameter {n} {unread}", f"Write :{n}, or drop it.", n) for n in spare]
+    if wrong:
+        refusal = Refuse(code, wrong[0].message, wrong[0].hint)
+        refusal.problems = tuple(wrong[:MOST])
+        raise refusal
 
 
 @shallow()
@@ -60,10 +84,13 @@ def rewrite(
     roles: Sequence[str],
     token_key: bytes | None,
     tenant: str,
+    token_previous: bytes | None = None,
     policy_sha256: str = "",
 ) -> MaskedPlan:
     """Mask every relation of an admitted plan; `catalog` is the source's whole catalog. Raises Refuse(sql.*)."""
     _check_names(plan.tree)
+    if plan.dialect.inline_parameters:
+        plan = replace(plan, tree=inlined(plan.tree, plan.parameters), names=frozenset(), parameters={})
     shown = visible(catalog, policy)
     builder = Builder(catalog, policy, roles, plan.dialect, beneath_views(catalog, policy))
     text = _masked(plan.tree.copy(), builder, shown, plan.outputs)
@@ -81,12 +108,8 @@ def rewrite(
         sql=text,
         parameters=_bound(plan),
         disclosure=_disclosure(builder, policy, policy_sha256),
-        variables=_variables(builder, token_key, tenant),
+        variables=pads(token_key, tenant, builder.domains, previous=token_previous),
     )
-
-
-def _variables(builder: Builder, token_key: bytes | None, tenant: str) -> Mapping[str, bytes]:
-    return pads(token_key, tenant, builder.domains)
 
 
 def _bound(plan: Plan) -> dict[str, ParameterValue]:
@@ -109,8 +132,16 @@ def _name_outputs(tree: exp.Expression, texts: Sequence[str]) -> None:
 
 def _check_names(tree: exp.Expression) -> None:
     for node in tree.find_all(exp.Identifier):
-        if node.name.lower().startswith("meridyen_"):
+        if _plain_letters(node.name).startswith("meridyen_"):
             raise Refuse("sql.relation", "Names that begin with meridyen_ are reserved.", "Use another name.")
+
+
+def _plain_letters(name: str) -> str:
+    """A name as the most lenient engine may compare it: without case, accents and dots."""
+    if name.isascii():
+        return name.lower()
+    letters = (one for one in normalize("NFKD", name.casefold()) if not combining(one))
+    return "".join(letters).replace("\u0131", "i")
 
 
 def _masked(tree: exp.Expression, builder: Builder, shown: Catalog, outputs: Sequence[str]) -> str | None:
@@ -118,6 +149,7 @@ def _masked(tree: exp.Expression, builder: Builder, shown: Catalog, outputs: Seq
     dialect = builder.dialect
     _name_outputs(tree, outputs)
     tree = builder.rewrite(tree, shown)
+    check_released(tree, builder.shape, builder.policy)
     built = hash(tree)  # sqlglot's trees are equal when their hashes are
     text = written(tree, dialect, spare=False)
     tokens = dialect.tokens(text)
@@ -125,17 +157,25 @@ def _masked(tree: exp.Expression, builder: Builder, shown: Catalog, outputs: Seq
     if hash(again) != built:
         return None
     _prove(again, builder)
-    check_words(text, tokens, dialect, _MASK_WORDS | {f"meridyen_{domain}" for domain in builder.domains})
+    if builder.people:
+        prove(again, builder.policy.min_group_size)
+    own = _MASK_WORDS | dialect.mask_functions | {f"meridyen_{domain}" for domain in builder.domains}
+    check_words(text, tokens, dialect, own)
     return text
 
 
 def _prove(again: exp.Expression, builder: Builder) -> None:
-    """What will run: every table enclosed by its masks, everything else guarded once more. Raises Refuse(sql.*)."""
+    """What will run: every table enclosed by its masks, everything else guarded once more. Raises Refuse(sql.*).
+
+    A generator that writes a column without quotes takes it for a keyword: of a name, anything could be read there.
+    """
     enclosed: set[int] = set()
-    for node in again.find_all(exp.Table):
-        if isinstance(node.this, exp.Func) or node.name.startswith(CTE_PREFIX):
-            continue
-        enclosed.add(id(_enclosing(node, builder)))
+    for node in again.find_all(exp.Table, exp.Column):
+        if isinstance(node, exp.Column):
+            if isinstance(node.this, exp.Identifier) and not node.this.args.get("quoted"):
+                raise Refuse("sql.rewrite", "A name stands where a keyword belongs.", "Write a part of a date there.")
+        elif isinstance(node, exp.Table) and not isinstance(node.this, ROWS) and not node.name.startswith(CTE_PREFIX):
+            enclosed.add(id(_enclosing(node, builder)))
     walk(again, builder.dialect, skip=frozenset(enclosed))
 
 
@@ -155,8 +195,11 @@ def _enclosing(node: exp.Table, builder: Builder) -> exp.Expression:
 
 
 def _check_explain(builder: Builder) -> None:
+    if any(relation.definition is not None for relation in builder.touched):
+        message = "EXPLAIN is not allowed over views: a plan shows what they are made of."
+        raise Refuse("sql.explain", message, "Run the query itself.")
     for rules in builder.touched.values():
-        if set(rules.values()) != {"keep"}:
+        if builder.people or set(rules.values()) != {"keep"}:
             raise Refuse(
                 "sql.explain",
                 "EXPLAIN is not allowed over protected tables: its estimates use raw statistics.",
@@ -178,6 +221,7 @@ def _disclosure(builder: Builder, policy: Policy, digest: str) -> Disclosure:
         columns=dict(sorted(columns.items())),
         policy_version=policy.version,
         policy_sha256=digest,
+        notes=(left_out(policy),) if builder.people else (),
     )
 
 

@@ -5,7 +5,7 @@ a view filters, counts and joins by are masked ones (docs/adr/0003-views-are-exp
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlglot import exp
@@ -16,10 +16,15 @@ from agent.dialects import Dialect
 from agent.guard.relations import Use, uses
 from agent.guard.sql import canonical, check, parse_one, quoted
 from agent.masking.expressions import masked
+from agent.masking.groups.keys import key_columns, keyed
+from agent.masking.groups.scopes import Scopes
+from agent.masking.groups.shapes import NOTHING, Shape
 from agent.masking.names import names_read
-from agent.masking.policy import Policy, first_naming
+from agent.masking.policy import Policy
 from agent.masking.rules import Rule
 from agent.masking.rules.keep import Keep
+from agent.masking.rules.token import Token
+from agent.masking.scalars import rename_scalars
 
 MAX_VIEWS: Final = 16
 MAX_NODES: Final = 40_000
@@ -33,7 +38,8 @@ class Builder:
 
     `tables` maps (schema, name) to the sub-queries that must enclose that table; `touched` maps relations to rules per
     column, `used` to the columns that the statement may read. `named` are the names in the tree that is being
-    rewritten: see `names_read`.
+    rewritten: see `names_read`. `sources` are the shapes of the sub-queries put into it, `shape` is that of the tree
+    that was rewritten last, and `people` how many keys of people are in the statement: see `agent.masking.groups`.
     """
 
     catalog: Catalog
@@ -49,24 +55,36 @@ class Builder:
     fresh: int = 0
     nodes: int = 0
     open_views: tuple[Relation, ...] = ()
-    built: dict[tuple[str, str, frozenset[str] | None], tuple[exp.Select, int]] = field(default_factory=dict)
+    built: dict[tuple[str, str, frozenset[str] | None], tuple[exp.Select, int, Shape]] = field(default_factory=dict)
+    sources: dict[int, Shape] = field(default_factory=dict)
+    shape: Shape = NOTHING
+    people: int = 0
 
     def rewrite(self, tree: exp.Expression, catalog: Catalog) -> exp.Expression:
         """Rename CTEs, then replace every physical table. Returns the root, which may be another node."""
         found = uses(tree, catalog, self.dialect)
-        outer, self.named = self.named, names_read(tree, self.dialect)
+        outer, self.named, self.sources = (self.named, self.sources), names_read(tree, self.dialect), {}
         self._rename_ctes(tree, found)
         strip_qualifiers(tree, found, self.dialect)
         for use in found:
             if isinstance(use.means, Relation):
                 self._replace(use.node, use.means)
-        self.named = outer
+        self.shape = self._grouped(tree)
+        self.named, self.sources = outer
         return tree
+
+    def _grouped(self, tree: exp.Expression) -> Shape:
+        if any(shape.keys for shape in self.sources.values()) or self.policy.release.require_aggregate:
+            return Scopes(self.dialect, self.policy.min_group_size, self.sources).settle(tree)
+        return NOTHING
 
     def _rename_ctes(self, tree: exp.Expression, found: Sequence[Use]) -> None:
         """A wrong decision about scope then meets an unknown table, not a physical one."""
         names: dict[int, str] = {}
+        self.fresh += rename_scalars(tree, found, self.dialect, self.fresh)
         for cte in tree.find_all(exp.CTE):
+            if cte.args.get("scalar"):
+                continue
             self.fresh += 1
             names[id(cte)] = f"{CTE_PREFIX}{self.fresh}"
         for use in found:
@@ -77,6 +95,8 @@ class Builder:
                     use.node.args["alias"].set("this", use.node.this.copy())
                 use.node.set("this", exp.to_identifier(names[id(use.means)], quoted=True))
         for cte in tree.find_all(exp.CTE):
+            if id(cte) not in names:
+                continue
             cte.args["alias"].set("this", exp.to_identifier(names[id(cte)], quoted=True))
 
     def _replace(self, node: exp.Table, relation: Relation) -> None:
@@ -84,19 +104,31 @@ class Builder:
         if alias is None or alias.this is None:
             columns = alias.args.get("columns") if alias is not None else None
             alias = exp.TableAlias(this=exp.to_identifier(node.name, quoted=True), columns=columns)
-        subquery = exp.Subquery(this=self.select(relation), alias=alias)
+        select = self.select(relation)
+        subquery = exp.Subquery(this=select, alias=alias)
         for moved in ("joins", "pivots", "sample"):
             if node.args.get(moved):
                 subquery.set(moved, node.args[moved])
+        if self.dialect.samples_tables and subquery.args.get("sample"):
+            self._sample(select, subquery.args["sample"].pop(), relation)
+        self.sources[id(subquery)] = self.built[relation.schema, relation.name, self.named][2]
         node.replace(subquery)
+
+    def _sample(self, select: exp.Select, sample: exp.Expression, relation: Relation) -> None:
+        """Move TABLESAMPLE to the table itself. What it is given are numbers: nothing else checks it there."""
+        parts = {type(part) for part in sample.walk()}
+        if relation.definition is not None or not parts <= {exp.TableSample, exp.Literal, exp.Var}:
+            raise Refuse("sql.node", "TABLESAMPLE is not allowed here.", "Sample a table, by a plain number.")
+        select.args["from_"].this.set("sample", sample)
+        self.tables[relation.schema, relation.name].append(select.copy())
 
     def select(self, relation: Relation) -> exp.Select:
         """The masked projection of a relation: of the columns that the tree may read, at least of one."""
         key = (relation.schema, relation.name, self.named)
         if key not in self.built:
-            select = self._view(relation) if relation.definition is not None else self._table(relation)
-            self.built[key] = (select, sum(1 for _ in select.walk()))
-        select, nodes = self.built[key]
+            made = self._view(relation) if relation.definition is not None else self._table(relation)
+            self.built[key] = (made[0], sum(1 for _ in made[0].walk()), made[1])
+        select, nodes, _ = self.built[key]
         self.nodes += nodes
         if self.nodes > MAX_NODES:
             raise Refuse(
@@ -106,20 +138,31 @@ class Builder:
             )
         return select.copy()
 
-    def _table(self, relation: Relation) -> exp.Select:
+    def _keyed(self, select: exp.Select, relation: Relation, inner: Shape | None) -> Shape:
+        """Put the keys of people beside the columns: the relation's own, and those of what is beneath a view."""
+        keys = [*(inner.keys if inner is not None else ()), *key_columns(relation, self.catalog, self.policy)]
+        columns = [column.name for column in relation.columns]
+        shape = keyed(select, keys, self.people + 1, self.dialect, inner=inner, columns=columns)
+        self.people += len(keys)
+        return shape
+
+    def _table(self, relation: Relation) -> tuple[exp.Select, Shape]:
         table = exp.Table(
             this=exp.to_identifier(relation.name, quoted=True), db=exp.to_identifier(relation.schema, quoted=True)
         )
         select = self._projection(relation, self._rules(relation), table)
+        shape = self._keyed(select, relation, None)
         self.tables.setdefault((relation.schema, relation.name), []).append(select)
-        return select
+        return select, shape
 
     def _rules(self, relation: Relation) -> dict[str, Rule]:
-        lines = self.policy.lines_on(self.catalog.source, relation.schema, relation.name)
+        lines = self.policy.lines_of(self.catalog, relation)
         rules: dict[str, Rule] = {}
+        if relation in self.dialect.dummies.values():
+            return {column.name: Keep() for column in relation.columns}
         for column in relation.columns:
-            rule = self.policy.decide(column.name, lines, self.roles)
-            if relation.definition is not None and first_naming(column.name, lines) is None:
+            rule = self.policy.decide(column, lines, self.roles)
+            if relation.definition is not None and lines.naming(column) is None:
                 rule = Keep()  # what is beneath it is masked already
             if rule is not None:
                 rules[column.name] = rule
@@ -135,7 +178,7 @@ class Builder:
         projections = []
         for column in read or shown[:1]:
             rule = rules[column.name]
-            self.domains |= {rule.domain} if rule.rule == "token" else set()  # type: ignore[attr-defined]
+            self.domains |= {rule.pads} if isinstance(rule, Token) else set()
             name = exp.to_identifier(column.name, quoted=True)
             projections.append(exp.Alias(this=masked(column, rule, self.dialect), alias=name))
         return exp.Select(expressions=projections, from_=exp.From(this=source))
@@ -143,7 +186,7 @@ class Builder:
     def _reads(self, column: Column) -> bool:
         return self.named is None or self.dialect.fold(column.name, quoted=True) in self.named
 
-    def _view(self, view: Relation) -> exp.Select:
+    def _view(self, view: Relation) -> tuple[exp.Select, Shape]:
         if view in self.open_views or len(self.open_views) >= MAX_VIEWS:
             raise Refuse("sql.view", f"The view {view.name} refers to itself, or views are nested too deeply.")
         outer, self.open_views = self.open_views, (*self.open_views, view)
@@ -152,6 +195,9 @@ class Builder:
         except Refuse as refusal:
             if refusal.code == "sql.view":
                 raise
+            if refusal.code == "policy.aggregate":
+                message = f"The view {view.name} reads rows of people in a way that cannot be counted."
+                raise Refuse(refusal.code, message, "Group its base tables instead.") from None
             raise Refuse(
                 "sql.view",
                 f"The definition of the view {view.name} cannot be masked ({refusal.code}).",
@@ -159,10 +205,23 @@ class Builder:
             ) from None
         finally:
             self.open_views = outer
+        inner = self.shape
+        select = self._over(view, definition, [*(c.name for c in view.columns), *(key.name for key in inner.keys)])
+        return select, self._keyed(select, view, inner)
+
+    def _over(self, view: Relation, definition: exp.Expression, names: Sequence[str]) -> exp.Select:
+        """The masked projection of a view over its definition, whose columns get these names."""
         rules = self._rules(view)
-        columns = [exp.to_identifier(column.name, quoted=True) for column in view.columns]
+        columns = [exp.to_identifier(name, quoted=True) for name in names]
+        if not self.dialect.column_lists:
+            _name_columns(definition, columns, view)
+            alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True))
+            return self._projection(view, rules, exp.Subquery(this=definition, alias=alias))
         if self.dialect.derived_columns:
             alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True), columns=columns)
+            if isinstance(definition, exp.Values):  # read back, it is a source of rows itself
+                definition.set("alias", alias)
+                return self._projection(view, rules, definition)
             return self._projection(view, rules, exp.Subquery(this=definition, alias=alias))
         self.fresh += 1
         name = exp.to_identifier(f"{CTE_PREFIX}{self.fresh}", quoted=True)
@@ -172,14 +231,25 @@ class Builder:
         return projection
 
     def _definition(self, view: Relation) -> exp.Expression:
-        beneath = Catalog(
-            self.beneath.source, self.beneath.dialect, view.schema, self.beneath.relations, self.beneath.databases
-        )
+        path = self.beneath.search_path
+        beneath = replace(self.beneath, default_schema=view.schema, search_path=(view.schema, *path) if path else ())
         tree = canonical(quoted(parse_one(view.definition or "", self.dialect), self.dialect), self.dialect)
         if next(tree.find_all(exp.Placeholder), None) is not None:
             raise Refuse("sql.parameter", "A view holds a parameter.")
         check(tree, beneath, self.dialect)
         return self.rewrite(tree, beneath)
+
+
+def _name_columns(definition: exp.Expression, columns: Sequence[exp.Identifier], view: Relation) -> None:
+    """Give the output columns of a view's definition their names, in place. Raises Refuse(sql.view) over a `*`."""
+    first = definition
+    while not isinstance(first, exp.Select):
+        first = first.this
+    if first.is_star or len(first.expressions) != len(columns):
+        message = f"The definition of the view {view.name} does not name its columns."
+        raise Refuse("sql.view", message, "Query its base tables, or have * replaced by names in the view.")
+    for projection, name in zip(list(first.expressions), columns, strict=True):
+        projection.replace(exp.Alias(this=projection.unalias().copy(), alias=name.copy()))
 
 
 def strip_qualifiers(tree: exp.Expression, found: Sequence[Use], dialect: Dialect) -> None:

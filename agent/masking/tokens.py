@@ -7,22 +7,33 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from agent.core.errors import Fault
+from agent.masking.rules.token import PREVIOUS
 
 _BLOCK: Final = 64
 _KEY: Final = 32
 
 
-def pads(key: bytes | None, tenant: str, domains: Iterable[str]) -> dict[str, bytes]:
+def pads(key: bytes | None, tenant: str, domains: Iterable[str], *, previous: bytes | None = None) -> dict[str, bytes]:
     """Variable name -> inner pad ‖ outer pad (64 bytes each), keyed by HKDF (RFC 5869) of tenant and domain.
 
-    Raises Fault(source.unavailable) when a domain is asked for and no key, or a short one, is configured.
+    Names that begin with `PREVIOUS` take the `previous` key, and are otherwise the same domain. Raises
+    Fault(source.unavailable) when a domain is asked for and no key, or a short one, is configured.
     """
     names = sorted(set(domains))
     if not names:
         return {}
+    return {
+        f"meridyen_{name}": _pads(
+            _usable(previous if name.startswith(PREVIOUS) else key), tenant, name.removeprefix(PREVIOUS)
+        )
+        for name in names
+    }
+
+
+def _usable(key: bytes | None) -> bytes:
     if key is None or len(key) < _KEY:
         raise Fault("source.unavailable", "The policy uses tokens, and their key is missing or shorter than 32 bytes.")
-    return {f"meridyen_{name}": _pads(key, tenant, name) for name in names}
+    return key
 
 
 def _pads(key: bytes, tenant: str, domain: str) -> bytes:

@@ -7,24 +7,35 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.core.outcome import Facts, Report
+from agent.core.ports import Finding
 from agent.wire.errors import WireError
 from agent.wire.sealing import parcel_from_json, parcel_to_json
 
-MAX_BYTES = 4 << 20
-"""The largest answer that is read. A report names each sealed part in ~100 bytes, and there are at most 16,384."""
+MAX_REPORT_BYTES = 4 << 20
+"""The largest report that is read. It names each sealed part in ~100 bytes, and there are at most 16,384."""
+MAX_CATALOG_BYTES = 8 << 20
+"""The largest catalog that is handed on: it also has to fit into the next worker's order, in base64."""
 _LENGTH = struct.Struct(">I")
+MAX_BYTES = MAX_REPORT_BYTES + MAX_CATALOG_BYTES + 2 * _LENGTH.size
+"""The largest answer that is read."""
 
-Failure = Literal["worker.isolation", "limit.memory", "limit.bytes", "spool.full", "internal.error"]
+Failure = Literal[
+    "worker.isolation", "limit.memory", "limit.bytes", "spool.full", "source.unavailable", "internal.error"
+]
 """The codes with which a worker may end without a sealed result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A report, or the code of why there is none. `log` are lines for the site's log: class names and places only."""
+    """A report, or the code of why there is none. `log` are lines for the site's log: class names and places only.
+
+    An errand has `findings` instead of a report.
+    """
 
     report: Report | None = None
     failed: Failure | None = None
     log: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] | None = None
 
 
 class _Frame(BaseModel):
@@ -34,31 +45,50 @@ class _Frame(BaseModel):
     facts: Facts | None
     failed: Failure | None
     log: tuple[str, ...] = Field(max_length=32)
+    findings: tuple[Finding, ...] | None
 
 
 def encode(answer: Answer) -> bytes:
-    """Its length as u32 BE, then JSON."""
+    """Twice a length as u32 BE and as many bytes: the report as JSON; the catalog, opaque and often empty.
+
+    A catalog that is too large is left out: the next worker then asks the source itself. Raises ValueError for a
+    report that is too large.
+    """
     report = answer.report
     frame = _Frame(
         parcel=None if report is None else parcel_to_json(report.parcel),
         facts=None if report is None else report.facts,
         failed=answer.failed,
         log=answer.log,
+        findings=answer.findings,
     )
     data = frame.model_dump_json().encode()
-    return _LENGTH.pack(len(data)) + data
+    if len(data) > MAX_REPORT_BYTES:
+        raise ValueError("the answer is too large")
+    catalog = b"" if report is None or len(report.catalog) > MAX_CATALOG_BYTES else report.catalog
+    return _LENGTH.pack(len(data)) + data + _LENGTH.pack(len(catalog)) + catalog
 
 
 def decode(data: bytes) -> Answer:
     """The reverse of `encode`. Raises ValueError, without a value in its text, on anything else, trailing bytes too."""
-    if len(data) < _LENGTH.size or _LENGTH.unpack_from(data)[0] != len(data) - _LENGTH.size:
-        raise ValueError("the answer is cut short or has bytes after its end")
+    said, rest = _split(data, MAX_REPORT_BYTES)
+    catalog, rest = _split(rest, MAX_CATALOG_BYTES)
+    if rest:
+        raise ValueError("the answer has bytes after its end")
     try:
-        frame = _Frame.model_validate_json(data[_LENGTH.size :])
+        frame = _Frame.model_validate_json(said)
         parcel = None if frame.parcel is None else parcel_from_json(frame.parcel)
     except (ValidationError, WireError):
         raise ValueError("the answer is not of its schema") from None
-    if (parcel is None) != (frame.facts is None) or (parcel is None) == (frame.failed is None):
-        raise ValueError("the answer holds not exactly one of report and failure")
-    report = None if parcel is None or frame.facts is None else Report(parcel, frame.facts)
-    return Answer(report, frame.failed, frame.log)
+    if (parcel is None) != (frame.facts is None) or [parcel, frame.failed, frame.findings].count(None) != 2:  # noqa: PLR2004
+        raise ValueError("the answer holds not exactly one of report, failure and findings")
+    report = None if parcel is None or frame.facts is None else Report(parcel, frame.facts, catalog)
+    return Answer(report, frame.failed, frame.log, frame.findings)
+
+
+def _split(data: bytes, limit: int) -> tuple[bytes, bytes]:
+    """The first framed piece, and what stands behind it."""
+    size = _LENGTH.unpack_from(data)[0] if len(data) >= _LENGTH.size else limit + 1
+    if size > limit or len(data) < _LENGTH.size + size:
+        raise ValueError("the answer is cut short, or a part of it is too large")
+    return data[_LENGTH.size : _LENGTH.size + size], data[_LENGTH.size + size :]

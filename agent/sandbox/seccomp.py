@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import socket
 import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ _SET_MODE_FILTER = 1
 _FILTER_FLAG_TSYNC = 1
 _X32_FIRST = 0x40000000
 _CLONE_THREAD = 0x00010000
+_STREAMS = tuple(
+    socket.SOCK_STREAM | close | block for close in (0, socket.SOCK_CLOEXEC) for block in (0, socket.SOCK_NONBLOCK)
+)
+_TCP_OR_DEFAULT = (0, socket.IPPROTO_TCP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,15 @@ class AnyBit:
     bits: int
 
 
-Rule = Forbid | OneOf | AnyBit
+@dataclass(frozen=True, slots=True)
+class Every:
+    """These calls pass only when each of the arguments, in its low 32 bits, is one of its values; else EPERM."""
+
+    names: tuple[str, ...]
+    arguments: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+Rule = Forbid | OneOf | AnyBit | Every
 
 _OTHER_PROCESSES = (
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp"),
@@ -89,9 +102,11 @@ def worker_rules(pid: int, families: Collection[int] = ()) -> tuple[Rule, ...]:
     """What a worker must not do: listen, run programs, fork, touch other processes, leave anything behind.
 
     `pid` is the worker's own process, the only one it may signal. `families` are the address families (AF_*) of the
-    sockets it may open, none for a source that is a file.
+    stream sockets it may open, none for a source that is a file. Streams are TCP or Unix and nothing else: Landlock
+    knows no rule for datagrams, and some kernels have none for MPTCP.
     """
-    sockets: Rule = OneOf(("socket",), 0, tuple(sorted(families))) if families else Forbid(("socket",))
+    wanted = ((0, tuple(sorted(families))), (1, _STREAMS), (2, _TCP_OR_DEFAULT))
+    sockets: Rule = Every(("socket",), wanted) if families else Forbid(("socket",))
     return (
         Forbid(_INCOMING),
         sockets,
@@ -139,11 +154,19 @@ def _verdict(rule: Rule) -> list[bytes]:
         case Forbid(error=error):
             return [_op(_RETURN, _ERRNO | error)]
         case OneOf(argument=argument, values=values):
-            tests = [_op(_JUMP_EQUAL, value, len(values) - index, 0) for index, value in enumerate(values)]
-            return [_op(_LOAD_WORD, _OFFSET_ARGUMENTS + 8 * argument), *tests, refuse, _op(_RETURN, _ALLOW)]
+            return [*_one_of(argument, values), _op(_RETURN, _ALLOW)]
+        case Every(arguments=arguments):
+            checks = [check for argument, values in arguments for check in _one_of(argument, values)]
+            return [*checks, _op(_RETURN, _ALLOW)]
         case AnyBit(argument=argument, bits=bits):
             test = _op(_JUMP_ANY_BIT, bits, 1, 0)
             return [_op(_LOAD_WORD, _OFFSET_ARGUMENTS + 8 * argument), test, refuse, _op(_RETURN, _ALLOW)]
+
+
+def _one_of(argument: int, values: tuple[int, ...]) -> list[bytes]:
+    """Goes on behind itself when the argument is one of the values; else it returns EPERM."""
+    tests = [_op(_JUMP_EQUAL, value, len(values) - index, 0) for index, value in enumerate(values)]
+    return [_op(_LOAD_WORD, _OFFSET_ARGUMENTS + 8 * argument), *tests, _op(_RETURN, _ERRNO | errno.EPERM)]
 
 
 def _op(code: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -3,9 +3,9 @@
 import logging
 import os
 import socket
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from io import FileIO
 
 import anyio
@@ -13,13 +13,17 @@ from pydantic import ValidationError
 
 from agent.core.limits import Limits
 from agent.core.order import Order
-from agent.core.ports import Ended
-from agent.sandbox import channel
-from agent.sandbox.answer import MAX_BYTES, decode
+from agent.core.ports import Ended, Finding
+from agent.sandbox import announced, channel
+from agent.sandbox.answer import MAX_BYTES, Answer, decode
 from agent.sandbox.messages import Done, Request
 from agent.service.workerserver import COMMAND, ServerError, WorkerServer
 
 _GRACE_SECONDS = 10.0
+_CANCEL_SECONDS = 2.0
+_CANCEL_ATTEMPTS = 2
+_ERRAND_CPU_SECONDS = 10
+_ERRAND_MEMORY_MB = 256
 _CHUNK_BYTES = 1 << 16
 # A backstop on the parts file: a format may take more bytes than the Arrow data that limits count.
 _FILE_BYTES_PER_BYTE = 8
@@ -31,7 +35,7 @@ _CODES = {
     "cancelled": "job.cancelled",
     "unseen": "worker.isolation",
 }
-_CRASHED = Ended("worker.crashed", None)
+_SAID_BYTES = MAX_BYTES + announced.MAX_BYTES
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +47,7 @@ class ProcessLauncher:
         self._command = command
         self._server: WorkerServer | None = None
         self._starting = anyio.Lock()
+        self._under_way: dict[anyio.CancelScope, anyio.Event] = {}
 
     @property
     def isolation(self) -> str:
@@ -60,7 +65,12 @@ class ProcessLauncher:
         await self._ready()
 
     async def aclose(self) -> None:
-        """End the server and all jobs. Bounded: what does not end in time is killed."""
+        """End all jobs, here and at their sources, and the server. Bounded: what does not end in time is killed."""
+        for scope in tuple(self._under_way):
+            scope.cancel()
+        with anyio.move_on_after(_GRACE_SECONDS, shield=True):
+            for ended in tuple(self._under_way.values()):
+                await ended.wait()
         async with self._starting:
             server, self._server = self._server, None
             if server is not None:
@@ -69,15 +79,74 @@ class ProcessLauncher:
     async def work(self, order: Order, limits: Limits, parts: int) -> Ended:
         """Run one job. On return, and when cancelled, no process of it is left and nobody writes to `parts` any more.
 
-        `limits` are in force from now on: wall time by the monotonic clock, CPU time, memory.
+        Nor does a statement of it run on at its source, as far as that can be reached. `limits` are in force from now
+        on: wall time by the monotonic clock, CPU time, memory.
         """
+        said = bytearray()
+        with anyio.CancelScope() as scope, self._tracked(scope):
+            try:
+                done = await self._worked(order, limits, parts, said)
+            finally:
+                handles, answer = announced.split(bytes(said))
+                if handles:
+                    await self._end_elsewhere(order, handles)
+            return _verdict(done, answer)
+        return Ended("job.cancelled", None)
+
+    async def examine(self, order: Order, seconds: float) -> tuple[Finding, ...] | str:
+        """What the source of `order` says of itself, asked in a worker; else the code of why nobody could ask."""
+        with anyio.CancelScope() as scope, self._tracked(scope):
+            return await self._errand(replace(order, errand="examine"), seconds)
+        return "job.cancelled"
+
+    @contextmanager
+    def _tracked(self, scope: anyio.CancelScope) -> Iterator[None]:
+        """So that the end of everything can end this too, and wait for it."""
+        self._under_way[scope] = ended = anyio.Event()
+        try:
+            yield
+        finally:
+            del self._under_way[scope]
+            ended.set()
+
+    async def _end_elsewhere(self, order: Order, handles: tuple[str, ...]) -> None:
+        """End what a worker left running at its source: it was killed, or did not take its announcement back."""
+        with anyio.CancelScope(shield=True):
+            for _ in range(_CANCEL_ATTEMPTS):
+                found = await self._errand(replace(order, errand="cancel", handles=handles), _CANCEL_SECONDS)
+                if not isinstance(found, str):
+                    return
+                _log.warning("a statement could not be ended at its source: %s", found)
+
+    async def _errand(self, order: Order, seconds: float) -> tuple[Finding, ...] | str:
+        """Run a worker for what is no job: it gets the source and nothing else of the order."""
+        limits = Limits(wall_seconds=seconds, cpu_seconds=_ERRAND_CPU_SECONDS, memory_mb=_ERRAND_MEMORY_MB, bytes=1024)
+        bare = replace(order, envelope=b"", trust="", policy="", token_key=None, catalog=None, limits=limits)
+        bare = replace(bare, token_previous=None)
+        said = bytearray()
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            with anyio.move_on_after(seconds + _GRACE_SECONDS):
+                answer = _answer(await self._worked(bare, limits, nowhere, said), bytes(said))
+                if isinstance(answer, str):
+                    return answer
+                return answer.findings if answer.findings is not None else answer.failed or "worker.crashed"
+            return "limit.wall"
+        finally:
+            os.close(nowhere)
+
+    async def _worked(self, order: Order, limits: Limits, parts: int, said: bytearray) -> Done | None:
+        """How one worker ended; None when nobody knows. `said` is what came through its answer pipe, in any case."""
         with ExitStack() as stack:
             try:
                 job = await self._send(stack, limits, parts)
             except (ServerError, OSError) as error:
                 _log.error("the worker server does not run: %s", error)
-                return _CRASHED
-            return await self._run(job, order, limits)
+                return None
+            try:
+                return await self._run(job, order, limits, said)
+            finally:
+                _drain(job.report, said)
 
     async def _ready(self) -> WorkerServer:
         async with self._starting:
@@ -97,18 +166,17 @@ class ProcessLauncher:
             server.kill()
             return await _Job.open(stack, await self._ready(), limits, parts)
 
-    async def _run(self, job: "_Job", order: Order, limits: Limits) -> Ended:
-        answer = bytearray()
+    async def _run(self, job: "_Job", order: Order, limits: Limits, said: bytearray) -> Done | None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_feed, job.order, order.encode())
-            tasks.start_soon(_collect, job.report, answer, collected := anyio.Event())
+            tasks.start_soon(_collect, job.report, said, collected := anyio.Event())
             done = await self._done(job, limits.wall_seconds + _GRACE_SECONDS)
             if done is not None:
                 # All writers are dead: what they wrote lies in the pipe, and its end follows.
                 with anyio.move_on_after(_GRACE_SECONDS):
                     await collected.wait()
             tasks.cancel_scope.cancel()
-        return _verdict(done, bytes(answer))
+        return done
 
     async def _done(self, job: "_Job", seconds: float) -> Done | None:
         """How the job's processes ended. None when the server died, or did not answer and was killed."""
@@ -188,29 +256,48 @@ async def _feed(pipe: FileIO, data: bytes) -> None:
 
 
 async def _collect(pipe: FileIO, into: bytearray, collected: anyio.Event) -> None:
-    with pipe:  # closed on a worker that says too much
-        while len(into) <= MAX_BYTES:
-            await anyio.wait_readable(pipe)
-            data = pipe.read(_CHUNK_BYTES)
-            if not data:
-                break
-            into += data
+    while True:
+        await anyio.wait_readable(pipe)
+        data = pipe.read(_CHUNK_BYTES)
+        if not data:
+            break
+        into += data
+        if len(into) > _SAID_BYTES:
+            pipe.close()  # on a worker that says too much
+            break
     collected.set()
 
 
+def _drain(pipe: FileIO, into: bytearray) -> None:
+    """What still lies in the pipe of a worker that has ended: nobody may have read its last words."""
+    with suppress(OSError, ValueError):  # closed
+        while len(into) <= _SAID_BYTES and (data := pipe.read(_CHUNK_BYTES)):
+            into += data
+
+
 def _verdict(done: Done | None, data: bytes) -> Ended:
+    answer = _answer(done, data)
+    if isinstance(answer, str):
+        return Ended(answer, None)
+    if answer.report is not None:
+        return Ended("ok", answer.report)
+    return Ended(answer.failed or "worker.crashed", None)
+
+
+def _answer(done: Done | None, data: bytes) -> Answer | str:
+    """What a worker said that ended by itself; else the code of how it ended."""
     if done is None:
-        return _CRASHED
+        return "worker.crashed"
     if done.cause in _CODES:
-        return Ended(_CODES[done.cause], None)
+        return _CODES[done.cause]
     if (done.cause, done.status) != ("exit", 0):
         _log.error("a worker ended by %s %d", done.cause, done.status)
-        return _CRASHED
+        return "worker.crashed"
     try:
         answer = decode(data)
     except ValueError as error:
         _log.error("a worker's answer was refused: %s", error)
-        return _CRASHED
+        return "worker.crashed"
     for line in answer.log:
         _log.warning("worker: %s", line)
-    return Ended("ok", answer.report) if answer.failed is None else Ended(answer.failed, None)
+    return answer

@@ -18,6 +18,7 @@ from agent.core.job import Job
 from agent.core.outcome import Facts, Failed, Report
 from agent.core.ports import Clock
 from agent.service import record
+from agent.service.catalogs import Catalogs
 from agent.service.perform import Claim, checked, expected_of, order_of, terms_of
 from agent.service.record import Log, Recorder
 from agent.service.wiring import Site, WorkerLauncher
@@ -51,11 +52,16 @@ class LocalLine:
         scratch: Path,
         clock: Clock,
         reveal: bool = False,
+        survey: int | None = None,
     ) -> None:
-        """Args: `scratch` is a folder for nameless files of sealed parts. `reveal` adds the text that ran."""
+        """Args: `scratch` is a folder for nameless files of sealed parts. `reveal` adds the text that ran.
+
+        `survey` describes the source instead of running the task, from so many rows of each table; see `Order`.
+        """
         self._launcher, self._site, self._trust = launcher, site, trust
         self._recorder = Recorder(open_log)
         self._result_key, self._scratch, self._clock, self._reveal = result_key, scratch, clock, reveal
+        self._catalogs, self._survey = Catalogs(clock), survey
 
     async def __aenter__(self) -> Self:
         """Start the warm server. Raises AgentError."""
@@ -73,10 +79,10 @@ class LocalLine:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the server and let go of the log. Bounded."""
+        """End the server, and what runs at a source, and let go of the log. Bounded."""
         with anyio.CancelScope(shield=True):
-            await self._recorder.aclose()
             await self._launcher.aclose()
+            await self._recorder.aclose()
 
     async def run(self, envelope: bytes) -> LocalResult:
         """Raises Refuse for an envelope that does not verify, AuditError when it cannot be logged: then nothing ran."""
@@ -93,7 +99,8 @@ class LocalLine:
             isolation=self._launcher.isolation,
         )
         begun = self._clock.monotonic()
-        await self._recorder.append("job.started", **record.asked(job), **terms_of(claim))
+        surveyed = {} if self._survey is None else {"survey_rows": self._survey}
+        await self._recorder.append("job.started", **record.asked(job), **terms_of(claim), **surveyed)
         parts = await to_thread.run_sync(self._nameless)
         try:
             report = await self._work(claim, parts)
@@ -109,10 +116,13 @@ class LocalLine:
     async def _work(self, claim: Claim, parts: BinaryIO) -> Report:
         result_id = new_ulid(self._clock.now())
         try:
-            order = await to_thread.run_sync(partial(order_of, claim, result_id, reveal=self._reveal))
+            order = await to_thread.run_sync(partial(order_of, claim, result_id, reveal=self._reveal, survey=self._survey))
         except ConfigError:
             return self._failed(claim, parts, "source.unavailable")
+        ttl, begun = claim.site.catalog_ttl_seconds, self._clock.monotonic()
+        order = self._catalogs.lend(order, ttl)
         ended = await self._launcher.work(order, order.limits, parts.fileno())
+        self._catalogs.keep(order, ended, begun=begun, ttl_seconds=ttl)
         report = await to_thread.run_sync(checked, ended, parts, expected_of(claim, order))
         return self._failed(claim, parts, report) if isinstance(report, str) else report
 

@@ -19,6 +19,7 @@ from agent.core.outcome import Facts, Failed, Parcel, Report
 from agent.core.ports import Ended
 from agent.service import checks, health, record
 from agent.service.board import Board, SourceSeen
+from agent.service.catalogs import Catalogs
 from agent.service.patience import Patience
 from agent.service.record import Head, Recorder
 from agent.service.recovery import may_rerun
@@ -73,6 +74,7 @@ class Performer:
         self._running = running
         self._wake = wake
         self._step = step
+        self._catalogs = Catalogs(ports.clock)
 
     async def run(self, claim: Claim) -> None:
         """Run the job. Afterwards its result is committed, or it was killed and may run again at the next start.
@@ -106,6 +108,7 @@ class Performer:
         try:
             result_id = new_ulid(self._ports.clock.now())
             order = await to_thread.run_sync(order_of, claim, result_id)
+            order = self._catalogs.lend(order, claim.site.catalog_ttl_seconds)
         except ConfigError as error:
             self._board.find("source", health.source_unresolved(str(error)))
             return "source.unavailable"
@@ -114,7 +117,9 @@ class Performer:
             lambda: to_thread.run_sync(self._ports.spool.create, result_id), "spool", health.spool_unwritable
         )
         try:
+            begun = self._ports.clock.monotonic()
             ended = await self._launch(order, file)
+            self._catalogs.keep(order, ended, begun=begun, ttl_seconds=claim.site.catalog_ttl_seconds)
             self._note(claim, ended)
             report = await to_thread.run_sync(checked, ended, file, expected_of(claim, order))
         finally:
@@ -148,7 +153,7 @@ class Performer:
             lambda: to_thread.run_sync(self._seal_failed, claim, code), "spool", health.spool_unwritable
         )
         statement = claim.job.task.statement.encode("utf-8", "surrogatepass")
-        return Report(parcel, Facts(statement_sha256=sha256(statement).hexdigest()))
+        return Report(parcel, Facts(statement_sha256=sha256(statement).hexdigest() if statement else ""))
 
     def _seal_failed(self, claim: Claim, code: str) -> Parcel:
         """Seal a failure in the worker's stead: that needs public keys only. Raises SpoolError."""
@@ -199,8 +204,11 @@ class Performer:
             _LOGGER.warning("parts %s could not be discarded", result_id)
 
 
-def order_of(claim: Claim, result_id: str, *, reveal: bool = False) -> Order:
-    """Everything the worker gets. Secrets are resolved here, late. Raises ConfigError."""
+def order_of(claim: Claim, result_id: str, *, reveal: bool = False, survey: int | None = None) -> Order:
+    """Everything the worker gets. Secrets are resolved here, late. Raises ConfigError.
+
+    `reveal` and `survey` are the local line's to set; the service never does.
+    """
     site, name = claim.site, claim.job.task.source
     return Order(
         envelope=claim.envelope,
@@ -212,11 +220,13 @@ def order_of(claim: Claim, result_id: str, *, reveal: bool = False) -> Order:
         policy=site.policy,
         policy_sha256=site.policy_sha256,
         token_key=site.token_key(),
+        token_previous=site.token_previous(),
         source_name=name,
         source=site.source(name),
         limits=site.limits.clamped(claim.job.limits),
         isolation=claim.isolation,
         reveal=reveal,
+        survey=survey,
     )
 
 

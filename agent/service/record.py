@@ -119,6 +119,8 @@ def ended(parcel: Parcel, facts: Facts, seconds: float) -> dict[str, object]:
         "rows": _count(facts.rows),
         "bytes": _count(facts.bytes),
         "truncated": facts.truncated,
+        "pii": dict(zip(_fit([*facts.pii]), map(_count, facts.pii.values()), strict=False)),
+        "suppressed": _count(facts.suppressed),
         "engine_seconds": round(facts.engine_seconds, 3) if math.isfinite(facts.engine_seconds) else 0.0,
         "seconds": round(seconds, 3),
         "result_sha256": result_digest(parcel),

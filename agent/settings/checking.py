@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from agent.core.errors import ConfigError
+from agent.masking.patterns import is_regex
 from agent.settings.findings import Finding, Level, SettingsError, dotted
 from agent.settings.findings import Path as Position
-from agent.settings.policyfile import TOKEN_KEY, LoadedPolicy, load_policy
+from agent.settings.policyfile import TOKEN_KEY, TOKEN_PREVIOUS, LoadedPolicy, load_policy
 from agent.settings.secrets import Secrets, reference
 from agent.settings.settings import Settings, leaves
 from agent.settings.suggest import meant
@@ -106,13 +107,18 @@ def _sources(settings: Settings) -> Iterator[Finding]:
 
 
 def _policy(settings: Settings, loaded: LoadedPolicy, *, run: bool) -> Iterator[Finding]:
-    token = loaded.policy.keys.token
-    if token is not None:
-        found = _secret(loaded.secrets, token, TOKEN_KEY, run=run)
-        if found is None and (run or reference(token, TOKEN_KEY).scheme != "exec"):
-            found = _too_short(loaded)
+    keys = loaded.policy.keys
+    for name, token, resolve in (
+        (TOKEN_KEY, keys.token, loaded.token_key),
+        (TOKEN_PREVIOUS, keys.token_previous, loaded.token_previous),
+    ):
+        if token is None:
+            continue
+        found = _secret(loaded.secrets, token, name, run=run)
+        if found is None and (run or reference(token, name).scheme != "exec"):
+            found = _too_short(resolve)
         if found is not None:
-            yield _in_policy(loaded, ("keys", "token"), *found)
+            yield _in_policy(loaded, tuple(name.split(".")), *found)
     for path, glob in _globs(loaded):
         source = glob.split(".")[0].casefold()
         if settings.sources and not any(fnmatchcase(name.casefold(), source) for name in settings.sources):
@@ -121,9 +127,9 @@ def _policy(settings: Settings, loaded: LoadedPolicy, *, run: bool) -> Iterator[
             yield _in_policy(loaded, path, "this pattern matches no configured source.", fix, "warning")
 
 
-def _too_short(loaded: LoadedPolicy) -> tuple[str, str, Level] | None:
+def _too_short(resolve: Callable[[], bytes | None]) -> tuple[str, str, Level] | None:
     try:
-        loaded.token_key()
+        resolve()
     except ConfigError as error:
         return error.problem, error.fix, "error"
     return None
@@ -133,7 +139,10 @@ def _globs(loaded: LoadedPolicy) -> Iterator[tuple[Position, str]]:
     policy = loaded.policy
     yield from ((("tables", "allow", index), glob) for index, glob in enumerate(policy.tables.allow))
     yield from ((("tables", "deny", index), glob) for index, glob in enumerate(policy.tables.deny))
-    yield from ((("rules", index, "match"), rule.match) for index, rule in enumerate(policy.rules))
+    for index, rule in enumerate(policy.rules):
+        if rule.match is not None and not is_regex(rule.match):
+            yield ("rules", index, "match"), rule.match
+    yield from ((("subjects", glob), glob) for glob in policy.subjects)
 
 
 def _in_policy(loaded: LoadedPolicy, path: Position, problem: str, fix: str, level: Level) -> Finding:

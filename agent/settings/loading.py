@@ -91,9 +91,12 @@ def _apart(settings: Settings, explainer: Explainer) -> list[Finding]:
     private |= {"transport.filedrop.path": settings.transport.filedrop.path}
     findings = []
     for name, config in settings.sources.items():
-        source = config.path.resolve()
-        for key, path in private.items():
-            if path.resolve().is_relative_to(source):
+        path = getattr(config, "path", None)
+        if not isinstance(path, Path):  # a server
+            continue
+        source = path.resolve()
+        for key, own in private.items():
+            if own.resolve().is_relative_to(source):
                 problem = f"the source holds what `{key}` names, which no job may read."
                 fix = "Keep data in a folder of its own."
                 findings.append(explainer.at(("sources", name, "path"), problem, fix))

@@ -16,6 +16,7 @@ from agent.settings.settings import Settings
 from agent.settings.yamltree import Document
 
 TOKEN_KEY = "keys.token"  # noqa: S105 - the setting's name
+TOKEN_PREVIOUS = "keys.token_previous"  # noqa: S105 - the setting's name
 MIN_KEY_BYTES = 32
 LATER = frozenset({"python_inputs", "release.charts", "release.chart_formats"})
 """Keys of a later version. Ignoring them would let out what they were written to hold back."""
@@ -33,12 +34,19 @@ class LoadedPolicy:
 
     def token_key(self) -> bytes | None:
         """The key of `token` rules; None when the policy names none. Raises ConfigError."""
-        if self.policy.keys.token is None:
+        return self._key(self.policy.keys.token, TOKEN_KEY)
+
+    def token_previous(self) -> bytes | None:
+        """The key before it, for rules that ask for that; None when the policy names none. Raises ConfigError."""
+        return self._key(self.policy.keys.token_previous, TOKEN_PREVIOUS)
+
+    def _key(self, reference: str | None, name: str) -> bytes | None:
+        if reference is None:
             return None
-        key = self.secrets.resolve(self.policy.keys.token, TOKEN_KEY)
+        key = self.secrets.resolve(reference, name)
         if len(key) < MIN_KEY_BYTES:
             fix = "Make one with `openssl rand -hex 32`."
-            raise ConfigError(TOKEN_KEY, f"the key has fewer than {MIN_KEY_BYTES} bytes.", fix)
+            raise ConfigError(name, f"the key has fewer than {MIN_KEY_BYTES} bytes.", fix)
         return key
 
 
@@ -56,19 +64,22 @@ def read_policy(path: Path, environ: Mapping[str, str]) -> LoadedPolicy:
     except ValidationError as error:
         findings = Explainer(Policy, document, document.data, later=LATER).findings(error)
     else:
-        findings = _secret(policy, secrets, document)
+        findings = [
+            finding for name in ("token", "token_previous") for finding in _secret(policy, name, secrets, document)
+        ]
         if not findings:
             return LoadedPolicy(policy, document.sha256, path, secrets, document)
     raise SettingsError(findings)
 
 
-def _secret(policy: Policy, secrets: Secrets, document: Document) -> list[Finding]:
-    """Whether the token key's reference is well formed, and not open to every account."""
-    if policy.keys.token is None:
+def _secret(policy: Policy, name: str, secrets: Secrets, document: Document) -> list[Finding]:
+    """Whether a token key's reference is well formed, and not open to every account."""
+    reference: str | None = getattr(policy.keys, name)
+    if reference is None:
         return []
     try:
-        secrets.readable_by_all(policy.keys.token, TOKEN_KEY)
+        secrets.readable_by_all(reference, f"keys.{name}")
     except ConfigError as error:
-        line = document.line(("keys", "token"))
+        line = document.line(("keys", name))
         return [Finding(key=error.key, problem=error.problem, fix=error.fix, where=document.name, line=line)]
     return []

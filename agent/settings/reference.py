@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from agent.masking.pii.kinds import KINDS
 from agent.masking.policy import Policy
 from agent.masking.rules import AnyRule
 from agent.settings import shape
@@ -162,7 +163,15 @@ def tables() -> dict[str, str]:
         "sources": "\n".join(sources),
         "policy": table(_of_policy()),
         "rules": "\n".join(["| rule | shows | detail |", "|---|---|---|", *rules]) + "\n",
+        "pii": _pii(),
     }
+
+
+def _pii() -> str:
+    lines = [
+        f"| {one.name} | {'only if asked for' if one.optional else ''} | {one.about} |" for one in KINDS.values()
+    ]
+    return "\n".join(["| kind |  | what counts |", "|---|---|---|", *lines]) + "\n"
 
 
 def _of_source(kind: type[BaseModel]) -> Iterator[Row]:

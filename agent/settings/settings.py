@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default=LimitSettings(), description="What one job may use.")
     python: PythonSettings = Field(default=PythonSettings(), description="How Python jobs are isolated.")
     sources: Sources = Field(default_factory=dict, description="The databases that jobs may read, by name.")
+    catalog_ttl_seconds: float = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="How long what was read of a server's structure serves later jobs, in memory; 0 reads it each time.",
+    )
     audit: AuditSettings = Field(default=AuditSettings(), description="The tamper-evident log.")
 
     _origin: Origin | None = PrivateAttr(default=None)

@@ -1,10 +1,11 @@
 """An open SQLite connection -> Catalog, and the spelling of its types and views."""
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agent.core.catalog import Catalog, Column, Relation
+from agent.core.catalog import Catalog, Column, ForeignKey, Relation
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,7 +41,11 @@ def read(con: "sqlite3.Connection", source: str) -> Catalog:
         if schema == "main" and kind in {"table", "view"} and not name.casefold().startswith("sqlite_")
         if (columns := _columns(con, name))
     ]
-    casts = _cast_texts(con, {declared for _, _, columns in found for _, declared in columns})
+    casts = _cast_texts(con, {column.declared for _, _, columns in found for column in columns})
+    primary = {
+        name: tuple(one.name for one in sorted(columns, key=lambda one: one.key) if one.key)
+        for name, _, columns in found
+    }
     return Catalog(
         source=source,
         dialect="sqlite",
@@ -49,9 +54,11 @@ def read(con: "sqlite3.Connection", source: str) -> Catalog:
             Relation(
                 "main",
                 name,
-                tuple(Column(column, casts[declared]) for column, declared in columns),
+                tuple(Column(one.name, casts[one.declared], nullable=not one.required) for one in columns),
                 "view" if kind == "view" else "table",
                 view_query(views[name]) if kind == "view" else None,
+                primary_key=primary[name],
+                foreign_keys=() if kind == "view" else tuple(_foreign_keys(con, name, primary)),
             )
             for name, kind, columns in found
         ),
@@ -64,12 +71,35 @@ def view_query(sql: str) -> str:
     return match["query"].strip().rstrip(";") if match else ""
 
 
-def _columns(con: "sqlite3.Connection", name: str) -> list[tuple[str, str]]:
-    """Names and declared types, generated columns included. Empty for a view that does not bind."""
+class _Found(NamedTuple):
+    """A column. `key` is its place in the primary key, from 1; 0: it is no part of it."""
+
+    name: str
+    declared: str
+    required: int
+    key: int
+
+
+def _columns(con: "sqlite3.Connection", name: str) -> list[_Found]:
+    """The columns, generated ones included. Empty for a view that does not bind."""
+    asked = 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?) WHERE hidden <> 1'
     try:
-        return con.execute("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", (name,)).fetchall()
+        return [_Found(*row) for row in con.execute(asked, (name,)).fetchall()]
     except Exception:  # noqa: BLE001 - whatever keeps the view from binding keeps it out of the catalog
         return []
+
+
+def _foreign_keys(con: "sqlite3.Connection", name: str, primary: Mapping[str, tuple[str, ...]]) -> Iterator[ForeignKey]:
+    """The foreign keys of a table in the order in which they were declared; a bare one refers to the primary key."""
+    asked = 'SELECT id, "table", "from", "to" FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq'
+    spelled = {table.casefold(): table for table in primary}
+    for _, rows in groupby(con.execute(asked, (name,)).fetchall(), key=lambda row: row[0]):
+        parts = list(rows)
+        table = spelled.get(parts[0][1].casefold(), parts[0][1])
+        given = tuple(to for _, _, _, to in parts if to is not None)
+        referenced = given or primary.get(table, ())
+        if len(referenced) == len(parts):
+            yield ForeignKey(tuple(column for _, _, column, _ in parts), "main", table, referenced)
 
 
 def _cast_texts(con: "sqlite3.Connection", types: Iterable[str]) -> dict[str, str]:

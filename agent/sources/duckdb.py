@@ -20,6 +20,7 @@ from agent.core.plan import MaskedPlan
 from agent.core.ports import NOBODY, Endpoint, Finding, Session
 from agent.core.table import Table
 from agent.sources import _duckdb_catalog as spelling
+from agent.sources import _duckdb_details
 from agent.sources._attempt import attempt, attempt_each, examined, head, present, real, unavailable
 from agent.sources._duckdb_catalog import carried, literal, quoted
 from agent.sources._duckdb_faults import folder_fault, opening_fault, running_fault
@@ -186,6 +187,11 @@ class DuckDb:
         """All relations. Raises Fault(source.unavailable)."""
         read = spelling.read_folder if self._folder else spelling.read
         return attempt(lambda: read(self._con, self._source, self._database), opening_fault)
+
+    def detailed(self) -> Catalog:
+        """The catalog with comments, keys, labels and estimates of rows. Raises Fault(source.unavailable)."""
+        catalog = self.catalog()
+        return attempt(lambda: _duckdb_details.detailed(self._con, catalog, self._database), opening_fault)
 
     def run(self, plan: MaskedPlan) -> Table:
         """Rows of `plan.sql` in batches of 10,000. A second run ends the first one.

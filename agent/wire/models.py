@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from agent.core.errors import Refuse
-from agent.core.job import Format, OnLimit, Requester, SourceName, SqlTask, Task
+from agent.core.job import CatalogTask, ExplainTask, Format, OnLimit, Requester, SourceName, SqlTask, Task
 from agent.wire import strictjson
 from agent.wire.errors import JsonError
 from agent.wire.fields import (
@@ -51,6 +51,7 @@ def _not_an_integer(value: object) -> object:
 # A float would otherwise take, and round, the integers that ParameterInt refuses.
 ParameterFloat = Annotated[float, BeforeValidator(_not_an_integer)]
 ParameterModel = ParameterText | ParameterInt | ParameterFloat | bool | None
+RelationGlob = Annotated[str, Field(pattern=r"^[^.]{1,255}\.[^.]{1,255}$", max_length=511)]
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Ref = Line | Annotated[int, Field(ge=-_MAX_COUNT, le=_MAX_COUNT)] | None
 
@@ -93,8 +94,44 @@ class SqlTaskModel(Model):
         )
 
 
+class CatalogTaskModel(Model):
+    """What a source holds, as far as the policy shows it: names, types, keys and masks; no row.
+
+    `relations` are globs over `schema.relation`, without regard to case; none of them asks for all.
+    """
+
+    kind: Literal["catalog"]
+    source: SourceText
+    relations: Annotated[tuple[RelationGlob, ...], Field(max_length=256, strict=False)] = ()
+    format: Literal["json"] = "json"
+
+    def sources(self) -> tuple[str, ...]:
+        """The one source that is described."""
+        return (self.source,)
+
+    def plain(self) -> CatalogTask:
+        """The task as the line carries it."""
+        return CatalogTask(source=SourceName(self.source), relations=self.relations)
+
+
+class ExplainTaskModel(Model):
+    """What would become of another task: described, not run."""
+
+    kind: Literal["explain"]
+    task: SqlTaskModel
+    format: Literal["json"] = "json"
+
+    def sources(self) -> tuple[str, ...]:
+        """Every source that the explained task would read."""
+        return self.task.sources()
+
+    def plain(self) -> ExplainTask:
+        """The task as the line carries it."""
+        return ExplainTask(task=self.task.plain())
+
+
 # The kinds of task. A new kind is its class above (with `kind`, `sources`, `plain`) and `| ItsModel` here.
-TaskModel = SqlTaskModel
+TaskModel = SqlTaskModel | CatalogTaskModel | ExplainTaskModel
 
 KINDS: Mapping[str, type[TaskModel]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model for model in (get_args(TaskModel) or (TaskModel,))
@@ -214,7 +251,8 @@ class ColumnModel(Model):
 class DisclosureModel(Model):
     """What the result discloses: `columns` maps `schema.relation.column` to the rule that was applied.
 
-    `statement` is the text that ran; only the local operator is told.
+    `statement` is the text that ran; only the local operator is told. `pii` counts what the second net found in the
+    rows, by `column: kind`; `suppressed` are rows that it left out.
     """
 
     source: Annotated[str, Field(max_length=256)]
@@ -224,6 +262,8 @@ class DisclosureModel(Model):
     policy_sha256: NoneOrSha256
     notes: Annotated[tuple[str, ...], Field(max_length=65_536, strict=False)] = ()
     statement: str = ""
+    pii: Annotated[dict[str, Count], Field(max_length=65_536)] = {}
+    suppressed: Count = 0
 
 
 class PolicyModel(Model):
@@ -233,6 +273,17 @@ class PolicyModel(Model):
     sha256: NoneOrSha256
 
 
+class ProblemModel(Model):
+    """One thing that is wrong with the submitted statement; `line` and `column` count from 1, in characters."""
+
+    code: CodeText
+    message: str = ""
+    hint: str = ""
+    name: Annotated[str, Field(max_length=256)] = ""
+    line: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    column: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+
+
 class OutcomeModel(Model):
     """The readable outcome, inside the sealed parts. `rows` counts the rows of the data member."""
 
@@ -240,6 +291,7 @@ class OutcomeModel(Model):
     code: CodeText
     message: str = ""
     hint: str = ""
+    problems: Annotated[tuple[ProblemModel, ...], Field(max_length=16, strict=False)] = ()
     columns: Annotated[tuple[ColumnModel, ...], Field(max_length=65_536, strict=False)] = ()
     rows: Count = 0
     truncated: bool = False
@@ -306,9 +358,9 @@ def jsonschemas() -> dict[str, dict[str, object]]:
 def _task_schema() -> dict[str, object]:
     """A task object as a line of `--jsonl` holds it: any kind, with `ref` and `limits` beside its own fields."""
     extras = _LineExtras.model_json_schema()
-    schema = _TASKS.json_schema()
-    definitions = {**schema.pop("$defs", {}), **extras["$defs"]}
-    kinds = [schema] if "properties" in schema else [definitions[model.__name__] for model in KINDS.values()]
-    for kind in kinds:
-        kind["properties"] |= extras["properties"]
-    return {**schema, "title": "Task", "$defs": definitions}
+    definitions = {**_TASKS.json_schema().pop("$defs", {}), **extras["$defs"]}
+    lines: dict[str, dict[str, object]] = {}
+    for kind, model in KINDS.items():
+        own = definitions[model.__name__]
+        lines[kind] = {**own, "properties": own["properties"] | extras["properties"]}
+    return {"title": "Task", "oneOf": list(lines.values()), "$defs": definitions}

@@ -1,7 +1,7 @@
 """`Outcome` -> `Parcel` and sealed parts; manifest and parts -> the outcome again, for the recipient alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from agent.core.errors import Fault
 from agent.core.job import Digest, JobId
 from agent.core.outcome import Completed, Failed, Outcome, OutcomeName, Parcel, Part, Refused
-from agent.core.table import Disclosure, Masked
+from agent.core.table import Disclosure, Document, Masked
 from agent.wire import strictjson
 from agent.wire.errors import JsonError, ResultError, WireError
 from agent.wire.fields import explain
@@ -28,6 +28,7 @@ from agent.wire.models import (
     OutcomeModel,
     ParcelModel,
     PolicyModel,
+    ProblemModel,
 )
 from agent.wire.payload import OUTCOME_NAME, PayloadWriter, read_payload
 from agent.wire.streams import read_upto, write_all
@@ -83,7 +84,7 @@ def seal(outcome: Outcome, *, context: SealContext, sink: BinaryIO) -> Parcel:
     """
     sealer = _Sealer(context.result_id, sink, context.max_bytes)
     writer = PayloadWriter(sealer.write)
-    columns = _write_rows(outcome.result, writer) if isinstance(outcome, Completed) else ()
+    columns = _write_result(outcome.result, writer) if isinstance(outcome, Completed) else ()
     model = _model(outcome, columns, context)
     with writer.member(OUTCOME_NAME, _JSON) as take:
         take(strictjson.dumps(model.model_dump(mode="json")))
@@ -219,6 +220,14 @@ def _info(result_id: str, job_digest: str) -> bytes:
     return CONTEXT + result_id.encode("ascii") + job_digest.encode("ascii")
 
 
+def _write_result(result: Masked | Document, writer: PayloadWriter) -> tuple[ColumnModel, ...]:
+    if isinstance(result, Masked):
+        return _write_rows(result, writer)
+    with writer.member(f"{result.name}.json", _JSON) as take:
+        take(result.data)
+    return ()
+
+
 def _write_rows(masked: Masked, writer: PayloadWriter) -> tuple[ColumnModel, ...]:
     from agent.wire import frames  # noqa: PLC0415  pyarrow is loaded only where rows are: never in the service
 
@@ -230,14 +239,15 @@ def _write_rows(masked: Masked, writer: PayloadWriter) -> tuple[ColumnModel, ...
 def _model(outcome: Outcome, columns: tuple[ColumnModel, ...], context: SealContext) -> OutcomeModel:
     policy = PolicyModel(version=context.policy_version, sha256=context.policy_sha256)
     match outcome:
-        case Completed(result=masked):
+        case Completed(result=result):
+            rows, truncated = _counted(result)
             return OutcomeModel(
                 outcome="completed",
                 code="ok",
                 columns=columns,
-                rows=masked.tally.rows,
-                truncated=masked.tally.truncated,
-                disclosure=_disclosure(masked.disclosure),
+                rows=rows,
+                truncated=truncated,
+                disclosure=_disclosure(_final(result)),
                 policy=policy,
             )
         case Refused():
@@ -245,6 +255,18 @@ def _model(outcome: Outcome, columns: tuple[ColumnModel, ...], context: SealCont
         case Failed():
             disclosure = None if outcome.disclosure is None else _disclosure(outcome.disclosure)
             return _ended("failed", outcome, disclosure, policy)
+
+
+def _final(result: Masked | Document) -> Disclosure:
+    """The disclosure with what was counted while the rows streamed."""
+    if isinstance(result, Document):
+        return result.disclosure
+    return replace(result.disclosure, pii=result.tally.pii, suppressed=result.tally.suppressed)
+
+
+def _counted(result: Masked | Document) -> tuple[int, bool]:
+    """Rows, and whether something was cut."""
+    return (0, result.truncated) if isinstance(result, Document) else (result.tally.rows, result.tally.truncated)
 
 
 def _ended(
@@ -255,6 +277,7 @@ def _ended(
         code=outcome.code,
         message=outcome.message,
         hint=outcome.hint,
+        problems=tuple(ProblemModel(**asdict(one)) for one in outcome.problems) if isinstance(outcome, Refused) else (),
         disclosure=disclosure,
         policy=policy,
     )
@@ -269,6 +292,8 @@ def _disclosure(disclosure: Disclosure) -> DisclosureModel:
         policy_sha256=disclosure.policy_sha256,
         notes=disclosure.notes,
         statement=disclosure.statement,
+        pii=dict(disclosure.pii),
+        suppressed=disclosure.suppressed,
     )
 
 

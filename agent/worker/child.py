@@ -6,16 +6,19 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from typing_extensions import override
 
 from agent.core import defect
+from agent.core.errors import Fault
 from agent.core.order import Order
 from agent.core.outcome import Report
-from agent.sandbox import process
-from agent.sandbox.answer import MAX_BYTES, Answer, Failure, encode
+from agent.core.ports import Endpoint, Finding
+from agent.sandbox import announced, process
+from agent.sandbox.answer import Answer, Failure, encode
 from agent.worker import jail
 
 _ORDER_BYTES = 1 << 24
@@ -38,8 +41,16 @@ class Pipeline(Protocol):
         """Files and folders that `work` must be able to read beside the code. Called before the jail is locked."""
         ...
 
-    def work(self, order: Order, sink: BinaryIO) -> Report:
-        """Seal the job's outcome into `sink`. Called in the locked jail."""
+    def connects(self, order: Order) -> Sequence[Endpoint]:
+        """Servers that the order needs, their names looked up. Called before the jail is locked."""
+        ...
+
+    def work(self, order: Order, sink: BinaryIO, announce: Callable[[str], None]) -> Report:
+        """Seal the job's outcome into `sink`; `announce`: see `agent.core.ports.Session`. Called in the locked jail."""
+        ...
+
+    def errand(self, order: Order) -> Sequence[Finding]:
+        """Do what is no job. Called in the locked jail. Raises Fault."""
         ...
 
 
@@ -81,18 +92,20 @@ def run(pipes: Pipes, resources: jail.Resources, pipeline: Pipeline, *, parent: 
     try:
         jail.leave(parent, (pipes.order, pipes.parts, pipes.report), resources)
         order = Order.decode(_read(pipes.order))
-        jail.lock(pipeline.reads(order), version=version)
+        jail.lock(pipeline.reads(order), jail.Network.of(pipeline.connects(order)), version=version)
     except Exception as error:  # noqa: BLE001 - whatever it was, the job must not run
         log.lines.append(defect.describe(error))
         _say(pipes.report, Answer(failed="worker.isolation", log=tuple(log.lines)))
         return
-    _say(pipes.report, _work(pipeline, order, pipes.parts, log))
+    _say(pipes.report, _work(pipeline, order, pipes, log))
 
 
-def _work(pipeline: Pipeline, order: Order, parts: int, log: "_Log") -> Answer:
+def _work(pipeline: Pipeline, order: Order, pipes: Pipes, log: "_Log") -> Answer:
     try:
-        with os.fdopen(parts, "wb") as sink:
-            report = pipeline.work(order, sink)
+        if order.errand is not None:
+            return Answer(findings=tuple(pipeline.errand(order)), log=tuple(log.lines))
+        with os.fdopen(pipes.parts, "wb") as sink:
+            report = pipeline.work(order, sink, partial(announced.announce, pipes.report))
         return Answer(report=report, log=tuple(log.lines))
     except Exception as error:  # noqa: BLE001 - the service seals a failure for the job
         return Answer(failed=_failure(error), log=(*log.lines[: _LOG_LINES - 1], defect.describe(error)))
@@ -101,6 +114,8 @@ def _work(pipeline: Pipeline, order: Order, parts: int, log: "_Log") -> Answer:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, MemoryError):
         return "limit.memory"
+    if isinstance(error, Fault) and error.code == "source.unavailable":
+        return "source.unavailable"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "spool.full"
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
@@ -117,8 +132,9 @@ def _read(pipe: int) -> bytes:
 
 
 def _say(pipe: int, answer: Answer) -> None:
-    data = encode(answer)
-    if len(data) > MAX_BYTES:
+    try:
+        data = encode(answer)
+    except ValueError:
         data = encode(Answer(failed="internal.error", log=("the answer is too large",)))
     with os.fdopen(pipe, "wb") as file:
         file.write(data)

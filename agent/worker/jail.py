@@ -1,14 +1,16 @@
 """Turns a freshly forked process into one that can read its own source and the code, and write nothing."""
 
 import os
+import socket
 import sys
 import sysconfig
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import agent
+from agent.core.ports import Endpoint
 from agent.sandbox import landlock, process, seccomp
 from agent.sandbox.environment import ENVIRONMENT
 
@@ -33,6 +35,30 @@ class Resources:
     file_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What one job may connect to: address families (AF_*) of stream sockets, and TCP ports of any host."""
+
+    families: frozenset[int] = frozenset()
+    ports: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, endpoints: Iterable[Endpoint]) -> "Network":
+        """What these servers need, and no more."""
+        families: set[int] = set()
+        ports: set[int] = set()
+        for endpoint in endpoints:
+            if endpoint.host.startswith("/"):
+                families.add(socket.AF_UNIX)
+            else:
+                families |= {socket.AF_INET, socket.AF_INET6}
+                ports.add(endpoint.port)
+        return cls(frozenset(families), frozenset(ports))
+
+
+NOWHERE = Network()
+
+
 def leave(parent: int, descriptors: Collection[int], resources: Resources) -> None:
     """Leave the server: own session, dies with `parent`, keeps `descriptors`, limits, no privileges. Raises OSError."""
     os.setsid()
@@ -54,15 +80,15 @@ def leave(parent: int, descriptors: Collection[int], resources: Resources) -> No
     process.forbid_dumps()
 
 
-def lock(reads: Iterable[Path], *, families: Collection[int] = (), ports: Sequence[int] = (), version: int) -> None:
-    """Give up all paths but the code and `reads`, all sockets but `families` to `ports`. Raises OSError; then stop.
+def lock(reads: Iterable[Path], network: Network = NOWHERE, *, version: int) -> None:
+    """Give up all paths but the code and `reads`, all sockets but those to `network`. Raises OSError; then stop.
 
     `version` is the newest Landlock ABI to use; 0 refuses.
     """
     # Landlock's rule is tied to an inode that procfs may forget and make anew; an open descriptor keeps it.
     os.open("/proc/self/cgroup", os.O_PATH | os.O_CLOEXEC)
-    landlock.restrict(read=(*code(), *_SYSTEM, *reads), connect_ports=ports, version=version)
-    seccomp.install(seccomp.worker_rules(os.getpid(), families))
+    landlock.restrict(read=(*code(), *_SYSTEM, *reads), connect_ports=network.ports, version=version)
+    seccomp.install(seccomp.worker_rules(os.getpid(), network.families))
 
 
 @cache

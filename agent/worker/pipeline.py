@@ -4,7 +4,7 @@ import errno
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -17,15 +17,15 @@ from agent.core.errors import Fault, Refuse
 from agent.core.job import Job
 from agent.core.order import Order
 from agent.core.outcome import Completed, Failed, Refused, Report
-from agent.core.ports import Source
-from agent.core.table import Disclosure, Masked
+from agent.core.ports import NOBODY, Endpoint, Finding, Session, Source
+from agent.core.table import Disclosure, Document, Masked
 from agent.dialects import DIALECTS
 from agent.masking.policy import Policy
 from agent.sources import Config, duckdb
 from agent.wire.sealing import SealContext, max_sealed_bytes, seal
 from agent.wire.signing import verify
 from agent.wire.trust import TrustStore
-from agent.worker import rehearsal
+from agent.worker import rehearsal, survey
 from agent.worker.kinds import KINDS
 from agent.worker.kinds.base import Bench, Notes
 
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 _LIBRARIES = (
-    *("agent.wire.frames", "sqlite3"),
+    *("agent.wire.frames", "sqlite3", "adbc_driver_postgresql.dbapi", "pymysql.cursors"),
     *("pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet"),
 )
 
@@ -46,12 +46,10 @@ def warm() -> None:
     Libraries, lists derived from the dialects, what a first connection loads; and, since libraries also import on first
     use, one job of nobody's: signed, verified, planned, encoded and sealed under keys that are forgotten here.
     """
-    for name in _LIBRARIES:
-        importlib.import_module(name)
-    _settle_arrow()
+    _without_pandas(*_LIBRARIES)
     duckdb.warm()
-    for dialect in DIALECTS.values():
-        assert dialect.typed, "a dialect without functions"
+    for name in rehearsal.DIALECTS:  # the others have no source, and all together take seconds
+        assert DIALECTS[name].typed, "a dialect without functions"
     rehearsal.rehearse()
 
 
@@ -61,11 +59,13 @@ def rehearse() -> None:
     duckdb.rehearse()
 
 
-def _settle_arrow() -> None:
-    """Have pyarrow look for pandas now, and not find it: a job's first list would load all of it (300 ms)."""
+def _without_pandas(*names: str) -> None:
+    """Import these, and have them look for pandas now, and not find it: loading all of it takes 300 ms."""
     sys.meta_path.insert(0, _NoPandas)
     try:
-        importlib.import_module("pyarrow").array([None])
+        for name in names:
+            importlib.import_module(name)
+        importlib.import_module("pyarrow").array([None])  # a job's first list would look for it
     finally:
         sys.meta_path.remove(_NoPandas)
 
@@ -89,7 +89,28 @@ def reads(order: Order) -> Sequence[Path]:
     return () if source is None else source.reads()
 
 
-def work(order: Order, sink: BinaryIO) -> Report:
+def connects(order: Order) -> Sequence[Endpoint]:
+    """Servers of the order's source. An invalid source has none, and `work` says so."""
+    try:
+        source = _source(order)
+    except ValidationError:
+        return ()
+    return () if source is None else source.connects()
+
+
+def errand(order: Order) -> Sequence[Finding]:
+    """End what an earlier worker left at its source, or examine a source. Raises Fault(source.unavailable)."""
+    source = _source(order)
+    if source is None:
+        raise Fault("source.unavailable", "No source of this name is configured here.")
+    if order.errand == "examine":
+        return source.examine()
+    for handle in order.handles:
+        source.cancel(handle)
+    return ()
+
+
+def work(order: Order, sink: BinaryIO, announce: Callable[[str], None] = NOBODY.announce) -> Report:
     """Run one order and seal its outcome into `sink`, whatever the outcome is.
 
     Raises only what leaves nobody to seal for or nowhere to write: Refuse for an envelope that does not verify (the
@@ -112,32 +133,38 @@ def work(order: Order, sink: BinaryIO) -> Report:
     notes = Notes()
     try:
         with ExitStack() as stack:
-            bench = _bench(order, job, policy)
+            bench = _bench(order, job, policy, announce)
             parcel = seal(Completed(_run(bench, notes, stack)), context=context, sink=sink)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise
-        notes.masked = None  # nothing of it leaves
+        notes.masked = notes.document = None  # nothing of it leaves
         ended = _ended(error, notes.disclosure)
         sink.seek(0)
         sink.truncate()
         parcel = seal(ended, context=context, sink=sink)
-    return Report(parcel, notes.facts())
+    return Report(parcel, notes.facts(), notes.catalog)
 
 
-def _bench(order: Order, job: Job, policy: Policy) -> Bench:
+def _bench(order: Order, job: Job, policy: Policy, announce: Callable[[str], None]) -> Bench:
     return Bench(
         job=job,
         source=_source(order),
         policy=policy,
         policy_sha256=order.policy_sha256,
         token_key=order.token_key,
+        token_previous=order.token_previous,
         limits=order.limits.clamped(job.limits),
         reveal=order.reveal,
+        survey=order.survey,
+        catalog=order.catalog,
+        session=Session(job.id, announce),
     )
 
 
-def _run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
+def _run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked | Document:
+    if bench.survey is not None:
+        return survey.run(bench, notes)
     kind = KINDS.get(bench.job.task.kind)
     if kind is None:
         raise Refuse("task.kind", "This agent does not run this kind of task.", f"Use one of: {', '.join(KINDS)}.")
@@ -151,7 +178,7 @@ def _source(order: Order) -> Source | None:
 def _ended(error: Exception, disclosure: Disclosure | None) -> Refused | Failed:
     match error:
         case Refuse():
-            return Refused(error.code, error.message, error.hint)
+            return Refused(error.code, error.message, error.hint, error.problems)
         case Fault():
             return Failed(error.code, error.message, error.hint, disclosure)
         case MemoryError():

@@ -8,6 +8,8 @@ from agent.core.catalog import Catalog, Column, Relation
 from agent.core.job import Me, SourceName, SqlTask
 from agent.core.outcome import Refused
 from agent.masking.audit_text import normalised
+from agent.masking.pii.kinds import KINDS
+from agent.masking.pii.text import hits
 from agent.masking.policy import Policy
 from agent.masking.rewrite import prepare
 from agent.wire.ids import new_ulid
@@ -16,6 +18,9 @@ from agent.wire.models import JobModel
 from agent.wire.sealing import SealContext, seal
 from agent.wire.signing import sign_job, verify
 from agent.wire.trust import Recipient, Submitter, TrustStore
+
+DIALECTS: Final = ("duckdb", "sqlite", "postgres", "mysql")
+"""Those that a source can have."""
 
 _NOBODY: Final = Me(tenant="nobody", agent="nobody", pool="nobody")
 _STATEMENT: Final = (
@@ -39,11 +44,12 @@ def rehearse() -> None:
         isolation="none",
         recipient=trust.recipient(job.reply_to),
     )
-    for dialect in ("duckdb", "sqlite"):
+    for dialect in DIALECTS:
         catalog = Catalog("nothing", dialect, "main", (Relation("main", "t", (Column("x", "VARCHAR"),)),))
         task = SqlTask(source=SourceName("nothing"), statement=_STATEMENT, parameters={})
         prepare(task, catalog, policy, roles=(), token_key=None, tenant="nobody")
         normalised(task.statement, dialect)
+    hits("", KINDS.values())
     # No rows are encoded: that starts Arrow's threads, and a process with threads must not fork.
     seal(Refused("task.source", "nothing"), context=context, sink=io.BytesIO())
 

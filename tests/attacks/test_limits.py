@@ -65,7 +65,7 @@ def ask(sql, catalog, rules=MASKS):
     return size
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "sqlite"])
+@pytest.mark.parametrize("dialect", ["duckdb", "sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 @pytest.mark.parametrize("sql", MADE.values(), ids=MADE.keys())
 def test_ends_soon(sql, dialect):
     assert ask(sql[:65_536], catalog_of(DDL, dialect=dialect, source="shop")) < 2_000_000

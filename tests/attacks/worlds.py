@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def world(dialect: str, script: str) -> Any:
     return con
 
 
+@cache
 def catalog(dialect: str) -> Catalog:
     return catalog_of(schema(dialect), dialect=dialect, source="shop")
 

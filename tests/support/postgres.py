@@ -56,6 +56,17 @@ class Postgres:
                 con.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO {READER}')
         return name
 
+    def login(self, database: str) -> dict[str, object]:
+        """How psycopg connects as `READER`."""
+        return {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "dbname": database,
+            "user": READER,
+            "password": READER_PASSWORD,
+            "sslmode": "disable",
+        }
+
     def config(self, database: str, **more: object) -> dict[str, object]:
         """The source as sandbox.yaml would name it."""
         return {

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
-from agent.worker.kinds import sql
+from agent.worker.kinds import catalog, explain, sql
 from agent.worker.kinds.base import Kind
 
 KINDS: Mapping[str, Kind] = {
     "sql": sql.run,
+    "catalog": catalog.run,
+    "explain": explain.run,
 }

@@ -7,12 +7,16 @@ from dataclasses import replace
 
 from agent.core.catalog import Catalog
 from agent.core.errors import Refuse
-from agent.core.table import Masked
+from agent.core.job import SqlTask
+from agent.core.plan import MaskedPlan
+from agent.core.ports import Connection
+from agent.core.table import Masked, Table
 from agent.dialects import DIALECTS
 from agent.masking.audit_text import normalised
 from agent.masking.release import release
 from agent.masking.rewrite import prepare
 from agent.worker.kinds.base import Bench, Notes
+from agent.worker.kinds.opening import opened, source_of, with_catalog
 
 _READS = re.compile(r"\b(from|table|join|pivot|unpivot)\b", re.IGNORECASE)
 """Without one of these words no table is read. Where that were wrong, the table would be refused as unknown."""
@@ -20,29 +24,48 @@ _READS = re.compile(r"\b(from|table|join|pivot|unpivot)\b", re.IGNORECASE)
 
 def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
     """One statement against one source. Raises Refuse(task.source | sql.*), Fault(source.* | limit.*)."""
-    job, source = bench.job, bench.source
-    task = job.task
-    notes.take_statement(task.statement, normalised(task.statement, source.dialect) if source else "")
-    if source is None:
-        raise Refuse("task.source", "No source of this name is configured here.", "Use a configured source.")
-    connection = stack.enter_context(source.open(task.source, bench.limits))
-    plan = prepare(
+    job, task = bench.job, bench.job.task
+    if not isinstance(task, SqlTask):
+        raise Refuse("task.kind", "This is not a SQL task.")
+    notes.take_statement(task.statement, normalised(task.statement, bench.source.dialect) if bench.source else "")
+
+    def use(connection: Connection, catalog: Catalog) -> tuple[MaskedPlan, Table]:
+        plan = planned(bench, task, catalog)
+        notes.disclosure = plan.disclosure
+        return plan, ran(connection, plan, notes)
+
+    if _READS.search(task.statement):
+        plan, table = with_catalog(bench, notes, stack, use)
+    else:
+        plan, table = use(stack.enter_context(opened(bench)), _nothing(task.source, source_of(bench).dialect))
+    table = replace(table, batches=notes.timed(table.batches))
+    notes.masked = release(table, plan, bench.policy, bench.limits, on_limit=job.on_limit, format=task.format)
+    notes.pii = notes.masked.tally.pii
+    return notes.masked
+
+
+def planned(bench: Bench, task: SqlTask, catalog: Catalog) -> MaskedPlan:
+    """The masked statement of a task, for the job's requester. Raises Refuse(sql.*)."""
+    return prepare(
         task,
-        connection.catalog() if _READS.search(task.statement) else _nothing(task.source, source.dialect),
+        catalog,
         bench.policy,
-        roles=job.requested_by.roles,
+        roles=bench.job.requested_by.roles,
         token_key=bench.token_key,
-        tenant=job.tenant,
+        token_previous=bench.token_previous,
+        tenant=bench.job.tenant,
         policy_sha256=bench.policy_sha256,
         reveal=bench.reveal,
     )
-    notes.disclosure = plan.disclosure
+
+
+def ran(connection: Connection, plan: MaskedPlan, notes: Notes) -> Table:
+    """The rows of a masked statement; the time until the first of them is noted. Raises Fault."""
     started = time.monotonic()
-    table = connection.run(plan)
-    notes.engine_seconds += time.monotonic() - started
-    table = replace(table, batches=notes.timed(table.batches))
-    notes.masked = release(table, plan, bench.policy, bench.limits, on_limit=job.on_limit, format=task.format)
-    return notes.masked
+    try:
+        return connection.run(plan)
+    finally:
+        notes.engine_seconds += time.monotonic() - started
 
 
 def _nothing(source: str, dialect: str) -> Catalog:

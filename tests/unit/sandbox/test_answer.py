@@ -1,11 +1,11 @@
 import json
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from agent.core.outcome import Facts, Parcel, Part, Report
-from agent.sandbox.answer import Answer, decode, encode
+from agent.sandbox.answer import MAX_CATALOG_BYTES, MAX_REPORT_BYTES, Answer, decode, encode
 
 SHA = "0" * 64
 PARCEL = Parcel(
@@ -29,14 +29,21 @@ REPORT = Report(PARCEL, Facts(statement="select ?", relations=("main.t",), rows=
 
 def framed(value: object) -> bytes:
     data = json.dumps(value).encode()
-    return struct.pack(">I", len(data)) + data
+    return struct.pack(">I", len(data)) + data + bytes(4)
 
 
 def plain(answer: Answer) -> dict:
-    return json.loads(encode(answer)[4:])
+    data = encode(answer)
+    return json.loads(data[4 : 4 + struct.unpack_from(">I", data)[0]])
 
 
-@pytest.mark.parametrize("answer", [Answer(report=REPORT), Answer(failed="worker.isolation", log=("a", "b"))])
+WITH_CATALOG = replace(REPORT, catalog=b"\0opaque\xff")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(report=REPORT), Answer(report=WITH_CATALOG), Answer(failed="worker.isolation", log=("a", "b"))],
+)
 def test_an_answer_survives(answer: Answer) -> None:
     assert decode(encode(answer)) == answer
 
@@ -48,6 +55,10 @@ def test_an_answer_survives(answer: Answer) -> None:
         b"\0\0\0",
         encode(Answer(report=REPORT))[:-1],
         encode(Answer(report=REPORT)) + b"x",
+        encode(Answer(report=WITH_CATALOG))[:-1],
+        encode(Answer(report=WITH_CATALOG)) + b"x",
+        encode(Answer(report=REPORT))[:-4] + struct.pack(">I", MAX_CATALOG_BYTES + 1) + bytes(MAX_CATALOG_BYTES + 1),
+        struct.pack(">I", MAX_REPORT_BYTES + 1) + bytes(MAX_REPORT_BYTES + 5),
         framed([]),
         b"\0\0\0\1{",
     ],
@@ -55,6 +66,12 @@ def test_an_answer_survives(answer: Answer) -> None:
 def test_what_is_cut_or_no_answer_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="the answer"):
         decode(data)
+
+
+def test_a_catalog_that_is_too_large_is_not_handed_on() -> None:
+    largest = replace(REPORT, catalog=bytes(MAX_CATALOG_BYTES))
+    assert decode(encode(Answer(report=largest))).report == largest
+    assert decode(encode(Answer(report=replace(REPORT, catalog=bytes(MAX_CATALOG_BYTES + 1))))).report == REPORT
 
 
 @pytest.mark.parametrize(

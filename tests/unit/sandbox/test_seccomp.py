@@ -1,6 +1,7 @@
 import errno
 import struct
 from collections.abc import Callable
+from socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_STREAM
 from typing import Any
 
 import pytest
@@ -120,9 +121,13 @@ def test_a_file_source_gets_no_socket(table: Syscalls) -> None:
 
 def test_a_network_source_gets_its_families_only(table: Syscalls) -> None:
     families = (AF_INET, AF_INET6)
-    assert verdict(table, "socket", AF_INET6, families=families) == ALLOW
+    for kind in (SOCK_STREAM, SOCK_STREAM | SOCK_CLOEXEC, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK):
+        for protocol in (0, IPPROTO_TCP):
+            assert verdict(table, "socket", AF_INET6, kind, protocol, families=families) == ALLOW
     for family in (AF_UNIX, AF_NETLINK):
-        assert verdict(table, "socket", family, families=families) == denied(errno.EPERM)
+        assert verdict(table, "socket", family, SOCK_STREAM, families=families) == denied(errno.EPERM)
+    for kind, protocol in ((SOCK_DGRAM, 0), (SOCK_RAW, IPPROTO_TCP), (SOCK_STREAM, 262), (SOCK_STREAM, 132), (0, 0)):
+        assert verdict(table, "socket", AF_INET, kind, protocol, families=families) == denied(errno.EPERM)
     assert verdict(table, "listen", families=families) == denied(errno.EPERM)
 
 

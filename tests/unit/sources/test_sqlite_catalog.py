@@ -45,7 +45,7 @@ def test_tables_with_their_columns(catalog: Callable[[str], Catalog]) -> None:
             Column("g", "INT"),
             Column("st", "TEXT"),
         ),
-        "plain": (Column("k", "TEXT"), Column("v", "")),
+        "plain": (Column("k", "TEXT", nullable=False), Column("v", "")),
         "strict_one": (Column("a", "INT"), Column("b", "")),
         "counted": (Column("i", "INTEGER"),),
         "sqlitex": (Column("a", "INT"),),

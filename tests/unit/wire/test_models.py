@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from agent.core.codes import CODES
 from agent.core.errors import Refuse
+from agent.core.job import CatalogTask, SourceName
 from agent.core.limits import Limits
 from agent.wire import schemas, strictjson
 from agent.wire.fields import CodeText, Model, explain
@@ -172,8 +174,14 @@ def test_the_schemas_close_every_object() -> None:
 
 def test_the_task_schema_names_ref_and_limits_beside_every_kind() -> None:
     schema: Any = jsonschemas()["task.schema.json"]
-    assert {"kind", "source", "statement", "parameters", "format", "ref", "limits"} == set(schema["properties"])
-    assert "ref" not in schema["required"]
+    own = {one["properties"]["kind"]["const"]: set(one["properties"]) for one in schema["oneOf"]}
+    assert own == {
+        "sql": {"kind", "source", "statement", "parameters", "format", "ref", "limits"},
+        "catalog": {"kind", "source", "relations", "format", "ref", "limits"},
+        "explain": {"kind", "task", "format", "ref", "limits"},
+    }
+    assert not any("ref" in one["required"] for one in schema["oneOf"])
+    assert "ref" not in schema["$defs"]["SqlTaskModel"]["properties"], "a task inside a task takes none"
     for _, part in walk(schema):
         if reference := part.get("$ref"):
             assert reference.removeprefix("#/$defs/") in schema["$defs"]
@@ -359,3 +367,37 @@ def test_a_manifest_names_no_column_row_or_text() -> None:
 
 def test_the_trust_schema_takes_the_vectors_keys(make: ModuleType) -> None:
     assert TrustStore.parse(make.trust().dump()) == make.trust()
+
+
+def test_every_kind_of_task_names_its_source() -> None:
+    catalog = TaskLine.parse(line(kind="catalog", statement=..., relations=["sales.*"]))
+    assert catalog.task == CatalogTask(source=SourceName("shop"), relations=("sales.*",))
+    inner = {"kind": "sql", "source": "shop", "statement": "SELECT :x", "parameters": {"x": 1}}
+    explain = TaskLine.parse(line(kind="explain", source=..., statement=..., task=inner))
+    assert (explain.task.source, explain.task.statement) == ("shop", "SELECT :x")
+    assert KINDS["explain"].model_validate({"kind": "explain", "task": inner}).sources() == ("shop",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "catalog"},
+        {"kind": "catalog", "statement": ..., "relations": ["orders"]},
+        {"kind": "catalog", "statement": ..., "relations": ["a.b.c"]},
+        {"kind": "catalog", "statement": ..., "relations": ["s.*"] * 257},
+        {"kind": "catalog", "statement": ..., "format": "csv"},
+        {"kind": "explain"},
+        {"kind": "explain", "source": ..., "statement": ..., "task": {"kind": "catalog", "source": "shop"}},
+        {"kind": "explain", "source": ..., "statement": ..., "task": {"kind": "explain", "task": {}}},
+    ],
+)
+def test_tasks_out_of_their_schema_are_malformed(change: dict[str, Any]) -> None:
+    with pytest.raises(Refuse) as caught:
+        TaskLine.parse(line(**change))
+    assert caught.value.code == "task.malformed"
+
+
+def test_the_tasks_in_the_documentation_are_tasks() -> None:
+    text = (Path(__file__).parents[3] / "docs/jobs.md").read_text()
+    tasks = [block for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if block.startswith('{"kind"')]
+    assert [TaskLine.parse(block).task.kind for block in tasks] == ["sql", "catalog", "explain"]

@@ -146,6 +146,22 @@ def test_each_grant_is_needed(make: ModuleType, grant: dict[str, Any], code: str
     assert refusal(make, make.good(), without).code == code
 
 
+@pytest.mark.parametrize("kind", ["catalog", "explain"])
+def test_a_description_needs_grants_of_its_own(make: ModuleType, kind: str) -> None:
+    task = make.payload()["task"]
+    asked = {"kind": "catalog", "source": task["source"]} if kind == "catalog" else {"kind": "explain", "task": task}
+    envelope = make.craft(make.payload(task=asked))
+    store = make.trust()
+
+    def granted(**grant: Any) -> TrustStore:
+        alice = store.submitters[make.ALICE.kid].model_copy(update=grant)
+        return store.model_copy(update={"submitters": {make.ALICE.kid: alice}})
+
+    assert verify(envelope, granted(kinds=(kind,)), make.ME, make.NOW).task.kind == kind
+    assert refusal(make, envelope, granted(kinds=("sql",))).code == "envelope.kind"
+    assert refusal(make, envelope, granted(kinds=(kind,), sources=("ledger",))).code == "envelope.source"
+
+
 def test_a_recipient_that_was_taken_out_of_the_store_is_refused(make: ModuleType) -> None:
     assert refusal(make, make.good(), make.trust().model_copy(update={"recipients": {}})).code == "envelope.reply_to"
 

@@ -21,8 +21,10 @@ from stat import S_ISFIFO
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Never
 
+from agent.core.errors import Fault
 from agent.core.order import Order
 from agent.core.outcome import Facts, Parcel, Part, Report
+from agent.core.ports import Endpoint, Finding
 from agent.sandbox.answer import Answer, encode
 from agent.worker import server
 
@@ -71,14 +73,31 @@ def rehearse() -> None:
 
 
 def reads(order: Order) -> list[Path]:
-    asked = json.loads(order.envelope)
+    asked = json.loads(order.envelope or b"{}")
     if "before" in asked:
         globals()[asked["before"]](asked)
     return [Path(path) for path in asked.get("reads", ())]
 
 
-def work(order: Order, sink: BinaryIO) -> Report:
+def connects(order: Order) -> list[Endpoint]:
+    asked = json.loads(order.source or order.envelope or b"{}")
+    return [Endpoint(host, port) for host, port in asked.get("connects", ())]
+
+
+def errand(order: Order) -> list[Finding]:
+    """What would end a statement elsewhere: tells the handles to who listens at the first endpoint."""
+    asked = json.loads(order.source or "{}")
+    with socket.create_connection(tuple(asked["connects"][0])) as line:
+        line.sendall(json.dumps([order.errand, *order.handles]).encode())
+    if asked.get("fails"):
+        raise Fault("source.unavailable", "It does not answer.")
+    return [Finding("said", "ok", asked["say"])] if "say" in asked else []
+
+
+def work(order: Order, sink: BinaryIO, announce: Callable[[str], None]) -> Report:
     asked = json.loads(order.envelope)
+    for handle in asked.get("announce", ()):
+        announce(handle)
     if asked["do"] == "flood_sink":
         return flood_sink(sink)
     found = globals()[asked["do"]](asked)
@@ -95,6 +114,12 @@ def echo(asked: Asked) -> Any:
 
 
 def sleep(_: Asked) -> None:
+    time.sleep(600)
+
+
+def sleep_told(asked: Asked) -> None:
+    with socket.create_connection(tuple(asked["connects"][0])) as line:
+        line.sendall(json.dumps(["asleep", os.getpid()]).encode())
     time.sleep(600)
 
 
@@ -248,6 +273,38 @@ def try_calls(_: Asked) -> Any:
     return {name: attempt(call) for name, call in calls.items()}
 
 
+def try_network(asked: Asked) -> Any:
+    """What a job with one server may do beyond talking to it."""
+
+    def connect(port: int) -> None:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+
+    def made(family: int, kind: int, protocol: int = 0) -> None:
+        socket.socket(family, kind, protocol).close()
+
+    def bind() -> None:
+        with socket.socket() as it:
+            it.bind(("127.0.0.1", 0))
+
+    def listen() -> None:
+        with socket.socket() as it:
+            it.listen()
+
+    calls = {
+        "own_port": lambda: connect(asked["connects"][0][1]),
+        "other_port": lambda: connect(asked["other"]),
+        "bind": bind,
+        "listen": listen,
+        "udp": lambda: made(socket.AF_INET, socket.SOCK_DGRAM),
+        "raw": lambda: made(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP),
+        "mptcp": lambda: made(socket.AF_INET, socket.SOCK_STREAM, 262),
+        "unix": lambda: made(socket.AF_UNIX, socket.SOCK_STREAM),
+        "netlink": lambda: made(socket.AF_NETLINK, socket.SOCK_RAW),
+        "vsock": lambda: made(socket.AF_VSOCK, socket.SOCK_STREAM),
+    }
+    return {name: attempt(call) for name, call in calls.items()}
+
+
 def attempt(call: Callable[[], object]) -> str:
     try:
         call()
@@ -314,4 +371,5 @@ def arrow(_: Asked) -> Any:
 if __name__ == "__main__":
     arguments = [argument for argument in sys.argv[1:] if argument != "--arrow"]
     first = warm_with_arrow if "--arrow" in sys.argv else warm
-    sys.exit(server.main(arguments, SimpleNamespace(warm=first, rehearse=rehearse, reads=reads, work=work)))
+    parts = {"reads": reads, "connects": connects, "work": work, "errand": errand}
+    sys.exit(server.main(arguments, SimpleNamespace(warm=first, rehearse=rehearse, **parts)))

@@ -1,6 +1,7 @@
 """The whole line over real sources: in this process, and in a real worker under its jail."""
 
 import io
+import json
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -271,3 +272,22 @@ def full_disk() -> Iterator[BinaryIO]:
 async def test_a_full_disk_is_told_apart(shipped: ProcessLauncher, make: MakeOrder, full_disk: BinaryIO) -> None:
     order = make("SELECT id FROM people")
     assert (await shipped.work(order, order.limits, full_disk.fileno())).code == "spool.full"
+
+
+@pytest.mark.anyio
+async def test_a_servers_catalog_goes_from_jail_to_jail(
+    shipped: ProcessLauncher, make: MakeOrder, sources: dict[str, str], postgres: Any
+) -> None:
+    sources["warehouse"] = json.dumps(postgres.config(postgres.database("jailed_catalog", PEOPLE)))
+    order = make("SELECT id, name FROM people ORDER BY id", "warehouse")
+    handed = []
+    for catalog in (None, b"", b"not a catalog"):
+        with tempfile.TemporaryFile() as parts:
+            given = replace(order, catalog=handed[0] if catalog == b"" else catalog)
+            ended = await shipped.work(given, given.limits, parts.fileno())
+            assert ended.report is not None
+            assert rows(opened(ended.report, parts)) == [[1, "***"], [2, "***"]]
+            handed.append(ended.report.catalog)
+    assert b"people" in handed[0]
+    assert b"canary" not in handed[0]
+    assert handed[1:] == [b"", handed[0]], "used while it serves, asked for anew when it is none"

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from agent.core.limits import Limits
-from agent.sandbox import channel
+from agent.sandbox import channel, landlock
 from agent.sandbox.environment import ENVIRONMENT
 from agent.service.launcher import ProcessLauncher
 
@@ -119,6 +119,20 @@ async def test_jobs_run_side_by_side_and_end_apart(run: Run, pids: Pids) -> None
 async def test_forbidden_calls(run: Run) -> None:
     said = (await run("try_calls")).said
     assert said == dict.fromkeys(("fork", "execve", "listen", "inet", "unix", "memfd", "kill_server", "chmod"), "EPERM")
+
+
+@pytest.mark.skipif(landlock.abi() < 4, reason="this kernel cannot confine TCP by port")
+async def test_a_job_with_a_server_reaches_its_port_and_nothing_else(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = own.getsockname()[1], other.getsockname()[1]
+        seen = await run("try_network", connects=[["127.0.0.1", ports[0]]], other=ports[1])
+    denied = ("bind", "listen", "udp", "raw", "mptcp", "unix", "netlink", "vsock")
+    assert seen.said == {"own_port": "done", "other_port": "EACCES"} | dict.fromkeys(denied, "EPERM")
+
+
+async def test_a_job_with_a_unix_socket_gets_no_other(run: Run) -> None:
+    seen = await run("try_network", connects=[["/run/server", 5432]], other=1)
+    assert seen.said == dict.fromkeys(seen.said, "EPERM") | {"unix": "done"}
 
 
 async def test_paths_of_the_agent_are_hidden(run: Run, tmp_path: Path) -> None:
