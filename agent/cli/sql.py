@@ -65,7 +65,7 @@ class _Checker:
         try:
             parsed = TaskLine.parse(_completed(line, self._catalog.source))
             if not isinstance(parsed.task, SqlTask):
-                raise Refuse("task.kind", "Only SQL is checked.", "Use the kind sql.")
+                return _said(ref, Refuse("task.kind", "Only SQL is checked.", "Use the kind sql."))
             catalog = replace(self._catalog, source=parsed.task.source)  # what the policy's globs are matched against
             plan = admit(parsed.task, visible(catalog, self._policy))
             if plan.parameters:

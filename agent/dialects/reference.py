@@ -66,7 +66,25 @@ _MASKS: Final = (
 def files() -> dict[str, str]:
     """Path below the root of a checkout -> text: one page a dialect, and an index."""
     pages = {f"docs/sql/{name}.md": page(dialect) for name, dialect in DIALECTS.items()}
-    return {"docs/sql/index.md": index(), **pages}
+    return {"docs/sql/index.md": index(), "agent/dialects/typed.py": typed(), **pages}
+
+
+def typed() -> str:
+    """The module that holds what `Dialect.derived` finds."""
+    lines = [
+        '"""What `Dialect.derived` finds for each dialect: to look for it takes seconds in all."""',
+        "",
+        "from collections.abc import Mapping",
+        "from typing import Final",
+        "",
+        "# Generated: python -m agent.dialects.reference",
+        "TYPED: Final[Mapping[str, str]] = {",
+    ]
+    for name, dialect in DIALECTS.items():
+        names = " ".join(sorted(kind.__name__ for kind in dialect.derived()))
+        wrapped = "\n".join(textwrap.wrap(names, 118, break_long_words=False))
+        lines += [f'    "{name}": """', wrapped, '""",']
+    return "\n".join([*lines, "}", ""])
 
 
 def index() -> str:

@@ -161,9 +161,11 @@ def _offset(node: exp.Expression, tokens: Sequence[Token]) -> int | None:
         return int(own["start"])
     spelled = {_name(node)} - {""}
     for kind, words in _OPENED_BY.items():
-        spelled.update(words if isinstance(node, kind) else ())
+        if isinstance(node, kind):
+            spelled.update(words)
     spoken = next((token.start for token in tokens if token.text.lower() in spelled), None)
-    within = [int(its["start"]) for one in node.find_all(exp.Expression) if "start" in (its := _place(one))]
+    places = [_place(one) for one in node.find_all(exp.Expression)]
+    within = [int(its["start"]) for its in places if "start" in its]
     if isinstance(node, (exp.Table, exp.Column)) and within:
         return min(within)
     if spoken is not None:

@@ -116,7 +116,9 @@ class LocalLine:
     async def _work(self, claim: Claim, parts: BinaryIO) -> Report:
         result_id = new_ulid(self._clock.now())
         try:
-            order = await to_thread.run_sync(partial(order_of, claim, result_id, reveal=self._reveal, survey=self._survey))
+            order = await to_thread.run_sync(
+                partial(order_of, claim, result_id, reveal=self._reveal, survey=self._survey)
+            )
         except ConfigError:
             return self._failed(claim, parts, "source.unavailable")
         ttl, begun = claim.site.catalog_ttl_seconds, self._clock.monotonic()

@@ -73,8 +73,8 @@ class Site:
     """What jobs run under. Replaced as a whole on reload; a claimed job keeps the one it was claimed under.
 
     `policy` is the JSON of the policy, `source` gives the JSON of a source's Config with its secrets resolved (None: no
-    such source), `token_key` and `token_previous` the keys of the `token` rule. All are called in a thread and may raise
-    ConfigError.
+    such source), `token_key` and `token_previous` the keys of the `token` rule. All are called in a thread and may
+    raise ConfigError.
     `catalog_ttl_seconds` is for how long what was read of a server's structure serves later jobs; 0: never.
     """
 

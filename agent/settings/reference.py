@@ -168,9 +168,7 @@ def tables() -> dict[str, str]:
 
 
 def _pii() -> str:
-    lines = [
-        f"| {one.name} | {'only if asked for' if one.optional else ''} | {one.about} |" for one in KINDS.values()
-    ]
+    lines = [f"| {one.name} | {'only if asked for' if one.optional else ''} | {one.about} |" for one in KINDS.values()]
     return "\n".join(["| kind |  | what counts |", "|---|---|---|", *lines]) + "\n"
 
 

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         default=300,
         ge=0,
         le=86_400,
-        description="How long what was read of a server's structure serves later jobs, in memory; 0 reads it each time.",
+        description="How long what was read of a server's structure serves later jobs, in memory; 0: not at all.",
     )
     audit: AuditSettings = Field(default=AuditSettings(), description="The tamper-evident log.")
 

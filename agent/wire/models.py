@@ -262,7 +262,7 @@ class DisclosureModel(Model):
     policy_sha256: NoneOrSha256
     notes: Annotated[tuple[str, ...], Field(max_length=65_536, strict=False)] = ()
     statement: str = ""
-    pii: Annotated[dict[str, Count], Field(max_length=65_536)] = {}
+    pii: Annotated[dict[str, Count], Field(default_factory=dict, max_length=65_536)]
     suppressed: Count = 0
 
 

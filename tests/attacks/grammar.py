@@ -203,7 +203,7 @@ class Grower:
                     f"replace({inner}, 'o', {plain})",
                 )
 
-    def condition(self, scope: Scope, depth: int) -> str:
+    def condition(self, scope: Scope, depth: int) -> str:  # noqa: PLR0911 - one for each production
         kind = self.pick("int", "num", "text", "date", "float")
         left = self.value(kind, scope, min(depth, 1))
         match self.pick("compare", "null", "between", "in", "like", "exists", "and", "any"):

@@ -16,7 +16,7 @@ from tempfile import mkdtemp
 import psycopg
 
 SUPERUSER = "postgres"
-READER, READER_PASSWORD = "meridyen_ro", "reader's pass word"  # noqa: S105 - of a server that lives as long as a test
+READER, READER_PASSWORD = "meridyen_ro", "reader's pass word"
 START_SECONDS = 60.0
 NOBODY = 65534
 SETTINGS = {
@@ -139,11 +139,12 @@ def _ready(server: Postgres, process: "subprocess.Popen[bytes]") -> Postgres:
         try:
             with server.admin() as con:
                 con.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{READER_PASSWORD.replace(chr(39), chr(39) * 2)}'")
-            return server
         except psycopg.OperationalError:
             assert process.poll() is None, (server.folder / "log").read_text()
             assert time.monotonic() < deadline, (server.folder / "log").read_text()
             time.sleep(0.05)
+        else:
+            return server
 
 
 def _free_port() -> int:

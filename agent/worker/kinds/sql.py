@@ -6,15 +6,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from agent.core.catalog import Catalog
-from agent.core.errors import Refuse
+from agent.core.errors import Fault, Refuse
 from agent.core.job import SqlTask
 from agent.core.plan import MaskedPlan
 from agent.core.ports import Connection
 from agent.core.table import Masked, Table
 from agent.dialects import DIALECTS
+from agent.guard.sql import unbound_columns
 from agent.masking.audit_text import normalised
 from agent.masking.release import release
 from agent.masking.rewrite import prepare
+from agent.masking.visible import visible
 from agent.worker.kinds.base import Bench, Notes
 from agent.worker.kinds.opening import opened, source_of, with_catalog
 
@@ -32,7 +34,13 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
     def use(connection: Connection, catalog: Catalog) -> tuple[MaskedPlan, Table]:
         plan = planned(bench, task, catalog)
         notes.disclosure = plan.disclosure
-        return plan, ran(connection, plan, notes)
+        try:
+            return plan, ran(connection, plan, notes)
+        except Fault as fault:
+            refusal = unbound_columns(task, visible(catalog, bench.policy)) if fault.code == "source.binding" else None
+            if refusal is None:
+                raise
+        raise refusal
 
     if _READS.search(task.statement):
         plan, table = with_catalog(bench, notes, stack, use)
