@@ -78,6 +78,7 @@ class Dialect:
     so.
     `reads_all`: a cast to text raises for no value of any type; else a mask that must read the value of a type that is
     neither text, number nor time gives NULL. `bare_paths`: steps into a document are written without quotes (a:b.c).
+    `calls_fields`: x.f is f(x) where x has no field f.
     `in_reads_tables`: a name behind IN, also in brackets, is a table of that name.
     `null_type` is what stands for {type} in the `null` mask, None where a type has no NULL.
     `translated` are nodes that become others, or nothing, as soon as they are read. `cast_as` is what stands in a CAST
@@ -125,6 +126,7 @@ class Dialect:
     respell: Callable[[str, list[Token]], str] | None = None
     reads_all: bool = True
     bare_paths: bool = False
+    calls_fields: bool = False
     in_reads_tables: bool = False
     null_type: Callable[[exp.DataType], exp.DataType | None] = lambda kind: kind
     translated: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression | None]] = field(

@@ -68,6 +68,7 @@ REDSHIFT: Final = Dialect(
     misread=POSTGRES.misread,
     openers=POSTGRES.openers,
     explain=True,
+    calls_fields=True,
     system_schemas=words("pg_catalog information_schema pg_internal pg_automv pg_auto_copy"),
     hidden_columns=HIDDEN - words("ctid xmax xmin cmax cmin") | words("oid"),
 )

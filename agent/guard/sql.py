@@ -16,6 +16,7 @@ from agent.core.job import ParameterValue, SqlTask
 from agent.core.problem import Problem
 from agent.dialects import DIALECTS, Dialect
 from agent.dialects.base import without_positions, words
+from agent.guard.fields import check_fields
 from agent.guard.nodes import ROOTS
 from agent.guard.outputs import output_texts
 from agent.guard.problems import placed, problems, unbound
@@ -227,7 +228,10 @@ def written(tree: exp.Expression, dialect: Dialect, *, spare: bool = True) -> st
 def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
     """Nodes, arguments, functions and relations. `skip`: see `walk`. Raises Refuse(sql.*)."""
     walk(tree, dialect, skip=skip)
-    check_hidden(tree, uses(tree, catalog, dialect), dialect)
+    found = uses(tree, catalog, dialect)
+    check_hidden(tree, found, dialect)
+    if dialect.calls_fields:
+        check_fields(tree, found, dialect)
 
 
 def check_words(text: str, tokens: list[Token], dialect: Dialect, also: frozenset[str]) -> None:

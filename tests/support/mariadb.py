@@ -91,7 +91,7 @@ def running(**settings: str) -> Iterator[MariaDb]:
     """Start a server with further settings, written with `_` for `-`; stop it and remove its files at the end."""
     server = program()
     assert server is not None
-    folder = Path(mkdtemp(prefix="my", dir="/tmp"))  # a socket's path has at most 107 bytes
+    folder = Path(mkdtemp(prefix="test-my-", dir="/tmp"))  # a socket's path has at most 107 bytes
     user = NOBODY if os.geteuid() == 0 else None  # the server refuses to be root
     if user is not None:
         os.chown(folder, user, user)

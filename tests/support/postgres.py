@@ -84,7 +84,7 @@ class Postgres:
 @contextmanager
 def running(**settings: str) -> Iterator[Postgres]:
     """Start a server, with further settings for postgresql.conf; stop it and remove its files at the end."""
-    folder = Path(mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path has at most 107 bytes
+    folder = Path(mkdtemp(prefix="test-pg-", dir="/tmp"))  # a socket's path has at most 107 bytes
     user = NOBODY if os.geteuid() == 0 else None  # the server refuses to be root
     try:
         bin_ = _binaries(folder, user)

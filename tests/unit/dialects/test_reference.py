@@ -15,7 +15,8 @@ def test_the_pages_are_current(path: str) -> None:
 
 
 def test_there_is_no_page_too_many() -> None:
-    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/sql").iterdir()} == set(reference.files())
+    pages = {name for name in reference.files() if name.startswith("docs/")}
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/sql").iterdir()} == pages
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from agent import sources
-from agent.core.errors import Fault, Refuse
+from agent.core.errors import Refuse
 from agent.sources.duckdb import Config
 from agent.sources.duckdb import Config as DuckDbConfig
 from agent.worker.catalogs import decode
@@ -88,7 +88,7 @@ def test_what_changed_meanwhile_is_noticed(
     ("statement", "error", "code"),
     [
         ("SELECT * FROM nowhere", Refuse, "sql.relation"),
-        ("SELECT nothing FROM people", Fault, "source.binding"),
+        ("SELECT nothing FROM people", Refuse, "sql.column"),
     ],
 )
 def test_what_is_wrong_all_the_same_is_asked_once(
@@ -145,6 +145,6 @@ def test_a_server_whose_tables_change_between_jobs(postgres: Any) -> None:
     ):
         found, fresh = run(source, statement, handed)
         assert (found, fresh not in {b"", handed}) == (rows, True), statement
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(Refuse) as caught:
         run(source, "SELECT nothing FROM people", handed)
-    assert caught.value.code == "source.binding"
+    assert caught.value.code == "sql.column"
