@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
 CODE := agent benchmarks tests
 
-.PHONY: help setup demo test test-full test-slow check fix bench clean \
+.PHONY: help setup demo test test-full test-slow check fix bench mutants clean \
   check-lint check-format check-types check-imports check-architecture docs
 
 help: ## this list
@@ -83,6 +83,9 @@ docs: $(READY)
 
 bench: $(READY) ## measure, print a table, write benchmarks/results.json
 	@$(BIN)/python -m benchmarks
+
+mutants: $(READY) ## mutation score of guard and masking, at least 85 %; ONLY='agent.guard.scan*' for a part
+	@nice -n 15 $(BIN)/python -m tests.support.mutants $(ONLY)
 
 clean: ## remove everything that was made here: environment, caches, builds
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

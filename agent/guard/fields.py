@@ -20,7 +20,7 @@ from agent.guard.relations import Use
 _QUERIES: Final = (exp.Select, exp.SetOperation, exp.Values)
 _NUMBERED: Final = re.compile(r"f\d{1,4}|column\d{1,4}")
 """What the engine calls the fields of ROW(…) and of VALUES."""
-_OF_FUNCTIONS: Final = words("key value ordinality")
+_OF_FUNCTIONS: Final = words("key value ordinality lexeme positions weights")
 """Columns of functions that say how theirs are called; none of them is a function of any version."""
 _CALLED_BY_ALIAS: Final = words(
     """exploding_generate_series generate_series generate_subscripts json_object_keys jsonb_object_keys jsonb_path_query

@@ -99,9 +99,9 @@ class Server(BaseModel):
     connect_timeout_seconds: float = Field(default=10, ge=1, le=300, description="How long connecting may take.")
     lock_timeout_seconds: float = Field(default=10, gt=0, le=3600, description="How long a statement waits for a lock.")
     writable_role: WritableRole = Field(
-        default="refuse",
-        description="What becomes of jobs when the account could write: `refuse` them, or `warn` in `agent sources "
-        "test` alone. Statements run read-only either way.",
+        default="warn",
+        description="What becomes of jobs when the account could write: `refuse` them, which is advised, or `warn` in "
+        "`agent sources test` alone. Statements run read-only either way.",
     )
 
     @property

@@ -33,7 +33,8 @@ class Case:
     number: int = 0
 
     def __str__(self) -> str:
-        return f"{self.number}: {self.dialect}: {self.sql[:48]}"
+        """A test's id; what selects tests by id takes `::` for a separator."""
+        return re.sub(r"[^\w ]+", ".", f"{self.number} {self.dialect} {self.sql[:48]}", flags=re.ASCII)
 
 
 def cases(name: str) -> list[Case]:

@@ -344,7 +344,7 @@ def test_an_account_that_may_write_is_refused_or_reported(server: MariaDb, grant
         f"CREATE OR REPLACE USER writer@'%' IDENTIFIED BY 'pw';\nGRANT SELECT ON people_db.* TO writer@'%';\nGRANT {grant} TO writer@'%';\n"
     )
     written = server.config("people_db", user="writer", password="pw")
-    config = Config.model_validate(written)
+    config = Config.model_validate({**written, "writable_role": "refuse"})
     with pytest.raises(Fault) as caught, config.open("shop", Limits()):
         pass
     assert caught.value.code == "source.unavailable"

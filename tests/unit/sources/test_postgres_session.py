@@ -173,7 +173,7 @@ def test_a_role_that_could_write_is_refused_or_named(
     with postgres.admin("session") as admin:
         admin.execute(grant.format(READER))
         try:
-            with pytest.raises(Fault, match=said) as caught, opened(shop):
+            with pytest.raises(Fault, match=said) as caught, opened(shop, writable_role="refuse"):
                 pass
             assert caught.value.code == "source.unavailable"
             with opened(shop, writable_role="warn") as con:
