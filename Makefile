@@ -85,7 +85,7 @@ bench: $(READY) ## measure, print a table, write benchmarks/results.json
 	@$(BIN)/python -m benchmarks
 
 mutants: $(READY) ## mutation score of guard and masking, at least 85 %; ONLY='agent.guard.scan*' for a part
-	@nice -n 15 $(BIN)/python -m tests.support.mutants $(ONLY)
+	@nice -n 15 $(BIN)/python -m tests.support.mutants $(if $(ONLY),'$(ONLY)')
 
 clean: ## remove everything that was made here: environment, caches, builds
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

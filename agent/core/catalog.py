@@ -31,12 +31,21 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """What an engine may read rows in the order of. A part that is no plain column, and a condition, is `""`."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Relation:
     """A table or view. `definition` is a view's own query text in the source's dialect, None for everything else.
 
     A materialised view is `materialized` and has no `definition`: it holds rows of its own. `parents` are the
     relations, as (schema, name), that a partition belongs to: rules on them hold for it too. `rows` is the engine's
-    own estimate; it never leaves but in coarse buckets.
+    own estimate; it never leaves but in coarse buckets. `divided_by` are the columns by whose values a row belongs to
+    this partition, `""` for what is no plain column.
     """
 
     schema: str
@@ -49,6 +58,8 @@ class Relation:
     foreign_keys: tuple[ForeignKey, ...] = ()
     parents: tuple[tuple[str, str], ...] = ()
     rows: int | None = None
+    indexes: tuple[Index, ...] = ()
+    divided_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

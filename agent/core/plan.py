@@ -15,6 +15,7 @@ class MaskedPlan:
     the dialect says `inline_parameters`, the text holds the values as literals and `parameters` is empty.
     `variables` are session values that the engine must hold before its configuration is locked (token pads);
     they never stand in the text. `exempt` are columns of the result that the second net does not look at, by name.
+    `unordered`: rows may not be read in the order of an index, where the text cannot say so.
     """
 
     sql: str
@@ -22,3 +23,4 @@ class MaskedPlan:
     disclosure: Disclosure
     variables: Mapping[str, bytes] = field(default_factory=dict)
     exempt: frozenset[str] = frozenset()
+    unordered: bool = False

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, Literal
@@ -79,6 +79,8 @@ class Dialect:
     `reads_all`: a cast to text raises for no value of any type; else a mask that must read the value of a type that is
     neither text, number nor time gives NULL. `bare_paths`: steps into a document are written without quotes (a:b.c).
     `calls_fields`: x.f is f(x) where x has no field f.
+    `without_indexes` changes a table so that the engine does not read it by these indexes, None where a statement
+    cannot say so.
     `in_reads_tables`: a name behind IN, also in brackets, is a table of that name.
     `null_type` is what stands for {type} in the `null` mask, None where a type has no NULL.
     `translated` are nodes that become others, or nothing, as soon as they are read. `cast_as` is what stands in a CAST
@@ -127,6 +129,7 @@ class Dialect:
     reads_all: bool = True
     bare_paths: bool = False
     calls_fields: bool = False
+    without_indexes: Callable[[exp.Table, Sequence[str]], None] | None = None
     in_reads_tables: bool = False
     null_type: Callable[[exp.DataType], exp.DataType | None] = lambda kind: kind
     translated: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression | None]] = field(

@@ -5,7 +5,7 @@ session selects a database without routines, so no stored function can stand in 
 read it: no REGEXP_LIKE and no ->>, which MariaDB lacks, and no column list behind a derived table's name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sqlglot import exp
@@ -108,6 +108,11 @@ def _no_table(node: exp.Expression) -> exp.Expression | None:
     return None if named else node
 
 
+def _ignoring(table: exp.Table, indexes: Sequence[str]) -> None:
+    named = [exp.to_identifier(name, quoted=True) for name in indexes]
+    table.set("hints", [exp.IndexTableHint(this="IGNORE", expressions=named)])
+
+
 _TRANSLATED: Final[Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression | None]]] = {
     exp.RegexpLike: _matched,
     exp.JSONExtractScalar: _unquoted,
@@ -193,6 +198,8 @@ MYSQL: Final = Dialect(
     text_type="CHAR",
     strings=(exp.National,),
     derived_columns=False,
+    without_indexes=_ignoring,
+    mask_functions=words("index"),  # IGNORE INDEX (…)
     names_by_text=True,
     output_name=_output_name,
 )

@@ -1,5 +1,6 @@
 """SQLite: what its SELECT may use, and how its masks are written."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from sqlglot import exp
@@ -15,6 +16,11 @@ class StrictSQLite(SQLite):
         """The first quote of the list is the one that is written."""
 
         IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"', ("[", "]")]
+
+
+def _not_indexed(table: exp.Table, _: Sequence[str]) -> None:
+    """By none of its indexes: SQLite cannot leave out some."""
+    table.set("indexed", False)
 
 
 _SCALAR = """abs acos acosh asin asinh atan atan2 atanh ceil ceiling char coalesce concat concat_ws cos cosh date
@@ -70,6 +76,7 @@ SQLITE: Final = Dialect(
     },
     text_type="TEXT",
     derived_columns=False,
+    without_indexes=_not_indexed,
     names_by_text=True,
     early_ctes=True,
     hidden_columns=words("rowid oid _rowid_"),

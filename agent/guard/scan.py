@@ -6,6 +6,7 @@ of a type word twice at every level (`DECIMAL(DECIMAL(…`).
 """
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from sqlglot.errors import SqlglotError
@@ -24,7 +25,13 @@ MAX_RUN: Final = 100
 MAX_REREAD: Final = 32_768
 """How many words may be read again because they stand in the brackets of type words: 2^depth - 1 for each."""
 
+MAX_REREAD_WRITTEN: Final = 500_000
+"""The same for generated texts, which repeat a mask for every column: half a second of work."""
+MAX_COPIED: Final = 60_000
+"""How many words may be copied for the SELECTs around them, in grammars that copy what a FROM reads."""
+
 _OPENING: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_QUERY: Final = frozenset({TokenType.SELECT, TokenType.WITH})
 _BRACKET: Final = re.compile(r"[()\[\]{}]")
 _PREFIX: Final = words("- + ~ ! not case when then else exists interval map array distinct from lambda any all")
 _PLAIN: Final = frozenset(
@@ -43,7 +50,7 @@ def scan(sql: str, dialect: Dialect) -> list[Token]:
     if len(tokens) > MAX_TOKENS:
         raise Refuse("sql.size", f"The statement has more than {MAX_TOKENS} words.", "Pass long lists as parameters.")
     _check_nesting(tokens)
-    _check_rereading(tokens, dialect)
+    check_work(tokens, dialect, MAX_REREAD)
     return tokens
 
 
@@ -90,7 +97,16 @@ def _check_nesting(tokens: list[Token]) -> None:
             raise Refuse("sql.depth", f"More than {MAX_RUN} levels without brackets.", "Flatten the expression.")
 
 
-def _check_rereading(tokens: list[Token], dialect: Dialect) -> None:
+def check_work(tokens: list[Token], dialect: Dialect, most: int = MAX_REREAD_WRITTEN) -> None:
+    """What a parser would do more than once for these words, also those of a text that was written here.
+
+    Raises Refuse(sql.depth).
+    """
+    _check_rereading(tokens, dialect, most)
+    _check_copying(tokens, dialect)
+
+
+def _check_rereading(tokens: list[Token], dialect: Dialect, most: int) -> None:
     types = dialect.grammar.parser_class.TYPE_TOKENS
     opened: list[bool] = []
     depth = work = 0
@@ -105,5 +121,22 @@ def _check_rereading(tokens: list[Token], dialect: Dialect) -> None:
         if depth:
             work += (1 << min(depth, 30)) - 1
         before = kind
-    if work > MAX_REREAD:
+    if work > most:
         raise Refuse("sql.depth", "Type words with brackets are nested too deeply.", "Use plainer types and casts.")
+
+
+def _check_copying(tokens: list[Token], dialect: Dialect) -> None:
+    """Each SELECT of some grammars copies all that its FROM reads, at every level. Raises Refuse(sql.depth)."""
+    if not dialect.grammar.parser_class.SUPPORTS_IMPLICIT_UNNEST:
+        return
+    opened: list[bool] = []
+    depth = work = 0
+    for token, following in pairwise(tokens):
+        if token.token_type is TokenType.L_PAREN:
+            opened.append(following.token_type in _QUERY)
+            depth += opened[-1]
+        elif token.token_type is TokenType.R_PAREN and opened:
+            depth -= opened.pop()
+        work += depth
+    if work > MAX_COPIED:
+        raise Refuse("sql.depth", "Sub-queries are nested too deeply.", "Flatten the query with WITH.")

@@ -21,7 +21,7 @@ from agent.guard.nodes import ROOTS
 from agent.guard.outputs import output_texts
 from agent.guard.problems import placed, problems, unbound
 from agent.guard.relations import check_hidden, uses
-from agent.guard.scan import scan
+from agent.guard.scan import check_work, scan
 from agent.guard.walk import refused_function, walk
 
 _STRUCTURAL: Final = words(
@@ -200,7 +200,9 @@ def bare(tree: exp.Expression, dialect: Dialect) -> exp.Expression:
 
 
 def reparsed(text: str, dialect: Dialect, tokens: list[Token] | None = None) -> exp.Expression:
-    """A generated text, read again. Raises Refuse(sql.rewrite) where that fails."""
+    """A generated text, read again. Raises Refuse(sql.rewrite | sql.depth) where that fails."""
+    tokens = dialect.tokens(text) if tokens is None else tokens
+    check_work(tokens, dialect)
     try:
         (again,) = dialect.parse(text, tokens)
     except _UNREADABLE:

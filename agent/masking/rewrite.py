@@ -109,6 +109,7 @@ def rewrite(
         parameters=_bound(plan),
         disclosure=_disclosure(builder, policy, policy_sha256),
         variables=pads(token_key, tenant, builder.domains, previous=token_previous),
+        unordered=builder.ordered,
     )
 
 

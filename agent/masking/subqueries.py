@@ -40,6 +40,7 @@ class Builder:
     column, `used` to the columns that the statement may read. `named` are the names in the tree that is being
     rewritten: see `names_read`. `sources` are the shapes of the sub-queries put into it, `shape` is that of the tree
     that was rewritten last, and `people` how many keys of people are in the statement: see `agent.masking.groups`.
+    `ordered` says that a table has an index over what is masked.
     """
 
     catalog: Catalog
@@ -59,6 +60,7 @@ class Builder:
     sources: dict[int, Shape] = field(default_factory=dict)
     shape: Shape = NOTHING
     people: int = 0
+    ordered: bool = False
 
     def rewrite(self, tree: exp.Expression, catalog: Catalog) -> exp.Expression:
         """Rename CTEs, then replace every physical table. Returns the root, which may be another node."""
@@ -150,10 +152,23 @@ class Builder:
         table = exp.Table(
             this=exp.to_identifier(relation.name, quoted=True), db=exp.to_identifier(relation.schema, quoted=True)
         )
-        select = self._projection(relation, self._rules(relation), table)
+        rules = self._rules(relation)
+        _check_divided(relation, rules)
+        self._unordered(relation, rules, table)
+        select = self._projection(relation, rules, table)
         shape = self._keyed(select, relation, None)
         self.tables.setdefault((relation.schema, relation.name), []).append(select)
         return select, shape
+
+    def _unordered(self, relation: Relation, rules: dict[str, Rule], table: exp.Table) -> None:
+        """Keep the engine from reading rows in the order of what is masked: a LIMIT would tell whose is the least."""
+        open_ = {name for name, rule in rules.items() if isinstance(rule, Keep)}
+        known = open_ | {""} if len(open_) == len(relation.columns) else open_
+        telling = [index.name for index in relation.indexes if not known.issuperset(index.columns)]
+        if telling:
+            self.ordered = True
+            if self.dialect.without_indexes is not None:
+                self.dialect.without_indexes(table, telling)
 
     def _rules(self, relation: Relation) -> dict[str, Rule]:
         lines = self.policy.lines_of(self.catalog, relation)
@@ -238,6 +253,16 @@ class Builder:
             raise Refuse("sql.parameter", "A view holds a parameter.")
         check(tree, beneath, self.dialect)
         return self.rewrite(tree, beneath)
+
+
+def _check_divided(relation: Relation, rules: dict[str, Rule]) -> None:
+    """Refuse a partition whose rows are those with certain values of a masked column."""
+    if not all(isinstance(rules.get(name), Keep) for name in relation.divided_by):
+        raise Refuse(
+            "policy.mask",
+            f"The relation {relation.name} is a part of a table that is divided by a masked column.",
+            "Query the whole table.",
+        )
 
 
 def _name_columns(definition: exp.Expression, columns: Sequence[exp.Identifier], view: Relation) -> None:

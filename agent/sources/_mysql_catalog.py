@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal
 
-from agent.core.catalog import Catalog, Column, ForeignKey, Relation
+from agent.core.catalog import Catalog, Column, ForeignKey, Index, Relation
 from agent.sources._mysql_session import text
 
 Ask = Callable[[str], Iterable[Sequence[Any]]]
@@ -24,8 +24,9 @@ FROM information_schema.TABLES WHERE {} ORDER BY TABLE_SCHEMA, TABLE_NAME"""
 _VIEWS: Final = "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE {}"
 _COLUMNS: Final = """SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_COMMENT
 FROM information_schema.COLUMNS WHERE {} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"""
-_PRIMARY: Final = """SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS
-WHERE INDEX_NAME = 'PRIMARY' AND {} ORDER BY TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX"""
+_INDEXES: Final = """SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+WHERE {} ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"""
+_PRIMARY: Final = "PRIMARY"
 _FOREIGN_KEYS: Final = """SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME,
 REFERENCED_COLUMN_NAME, CONSTRAINT_NAME FROM information_schema.KEY_COLUMN_USAGE
 WHERE REFERENCED_TABLE_NAME IS NOT NULL AND {} ORDER BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION"""
@@ -41,9 +42,9 @@ def read(ask: Ask, source: str, database: str, schemas: Sequence[str]) -> Catalo
     columns: dict[Key, list[Column]] = defaultdict(list)
     for schema, table, name, kind, nullable, comment in ask(_COLUMNS.format(where)):
         columns[text(schema), text(table)].append(_column(text(name), text(kind), text(nullable), text(comment)))
-    primary: dict[Key, list[str]] = defaultdict(list)
-    for schema, table, name in ask(_PRIMARY.format(where)):
-        primary[text(schema), text(table)].append(text(name))
+    indexes: dict[Key, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for schema, table, index, name in ask(_INDEXES.format(where)):
+        indexes[text(schema), text(table)][text(index)].append(text(name))
     views = {(text(schema), text(name)): text(query) for schema, name, query in ask(_VIEWS.format(where))}
     foreign = _foreign_keys(ask(_FOREIGN_KEYS.format(where)))
     relations = []
@@ -60,9 +61,10 @@ def read(ask: Ask, source: str, database: str, schemas: Sequence[str]) -> Catalo
                 # Without SHOW VIEW the text is empty, which nothing can be made of: then the view is refused.
                 views.get(key, "") if is_view else None,
                 "" if is_view else text(comment),
-                tuple(primary[key]),
+                tuple(indexes[key].get(_PRIMARY, ())),
                 tuple(foreign.get(key, ())),
                 rows=int(text(rows)) if rows is not None else None,
+                indexes=tuple(Index(one, tuple(parts)) for one, parts in indexes[key].items()),
             )
         )
     return Catalog(source, "mysql", database, tuple(relations))

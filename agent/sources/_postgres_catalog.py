@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from agent.core.catalog import Catalog, Column, ForeignKey, Relation
+from agent.core.catalog import Catalog, Column, ForeignKey, Index, Relation
 
 _QUERY: Final = """
 WITH RECURSIVE relations AS (
@@ -39,6 +39,12 @@ WITH RECURSIVE relations AS (
   SELECT s.oid, json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname) AS list
   FROM ancestors s JOIN pg_class c ON c.oid = s.parent JOIN pg_namespace n ON n.oid = c.relnamespace
   GROUP BY s.oid
+), divisions AS (
+  SELECT s.oid, json_agg(COALESCE(a.attname, '')) AS list
+  FROM ancestors s JOIN pg_partitioned_table p ON p.partrelid = s.parent
+  CROSS JOIN unnest(p.partattrs) AS u(number)
+  LEFT JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = u.number
+  GROUP BY s.oid
 ), keys AS (
   SELECT k.conrelid, json_agg(json_build_array(
       k.contype,
@@ -51,15 +57,29 @@ WITH RECURSIVE relations AS (
   FROM pg_constraint k JOIN relations r ON r.oid = k.conrelid LEFT JOIN relations o ON o.oid = k.confrelid
   WHERE k.contype = 'p' OR (k.contype = 'f' AND o.oid IS NOT NULL)
   GROUP BY k.conrelid
+), heirs(oid, heir) AS (
+  SELECT oid, oid FROM relations
+  UNION
+  SELECT h.oid, i.inhrelid FROM heirs h JOIN pg_inherits i ON i.inhparent = h.heir
+), indexes AS (
+  SELECT h.oid, json_agg(json_build_array(
+      c.relname, i.indpred IS NOT NULL,
+      (SELECT json_agg(COALESCE(a.attname, '') ORDER BY u.place) FROM unnest(i.indkey) WITH ORDINALITY u(number, place)
+       LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number)
+    ) ORDER BY c.relname) AS list
+  FROM heirs h JOIN pg_index i ON i.indrelid = h.heir JOIN pg_class c ON c.oid = i.indexrelid
+  GROUP BY h.oid
 )
 SELECT json_agg(json_build_array(
     r.nspname, r.relname, r.relkind, columns.list,
     CASE WHEN r.relkind = 'v' THEN pg_get_viewdef(r.oid) END,
     obj_description(r.oid, 'pg_class'), keys.list, parents.list,
-    CASE WHEN r.reltuples >= 0 THEN r.reltuples::bigint END
+    CASE WHEN r.reltuples >= 0 THEN r.reltuples::bigint END, indexes.list,
+    divisions.list
   ) ORDER BY r.nspname, r.relname)::text AS relations
 FROM relations r JOIN columns ON columns.attrelid = r.oid
 LEFT JOIN keys ON keys.conrelid = r.oid LEFT JOIN parents ON parents.oid = r.oid
+LEFT JOIN indexes ON indexes.oid = r.oid LEFT JOIN divisions ON divisions.oid = r.oid
 """
 
 _KINDS: Final[Mapping[str, Literal["table", "view", "materialized", "foreign"]]] = {
@@ -90,7 +110,7 @@ def read(text: str | None, source: str, database: str, search_path: Sequence[str
 
 
 def _relation(*row: Any) -> Relation:
-    schema, name, kind, columns, definition, comment, keys, parents, rows = row
+    schema, name, kind, columns, definition, comment, keys, parents, rows, indexes, divisions = row
     keys = keys or []
     return Relation(
         schema,
@@ -103,6 +123,8 @@ def _relation(*row: Any) -> Relation:
         tuple(ForeignKey(tuple(own), to, other, tuple(its)) for sort, own, to, other, its in keys if sort == "f"),
         tuple((at, parent) for at, parent in parents or ()),
         rows,
+        tuple(Index(index, (*columns, *[""] * partial)) for index, partial, columns in indexes or ()),
+        tuple(divisions or ()),
     )
 
 

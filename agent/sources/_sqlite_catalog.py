@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agent.core.catalog import Catalog, Column, ForeignKey, Relation
+from agent.core.catalog import Catalog, Column, ForeignKey, Index, Relation
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,6 +59,7 @@ def read(con: "sqlite3.Connection", source: str) -> Catalog:
                 view_query(views[name]) if kind == "view" else None,
                 primary_key=primary[name],
                 foreign_keys=() if kind == "view" else tuple(_foreign_keys(con, name, primary)),
+                indexes=() if kind == "view" else tuple(_indexes(con, name)),
             )
             for name, kind, columns in found
         ),
@@ -100,6 +101,13 @@ def _foreign_keys(con: "sqlite3.Connection", name: str, primary: Mapping[str, tu
         referenced = given or primary.get(table, ())
         if len(referenced) == len(parts):
             yield ForeignKey(tuple(column for _, _, column, _ in parts), "main", table, referenced)
+
+
+def _indexes(con: "sqlite3.Connection", name: str) -> Iterator[Index]:
+    """The indexes of a table, also those that SQLite makes for a constraint."""
+    for index, partial in con.execute("SELECT name, partial FROM pragma_index_list(?)", (name,)).fetchall():
+        parts = con.execute("SELECT name FROM pragma_index_xinfo(?) WHERE cid <> -1", (index,)).fetchall()
+        yield Index(index, tuple(column or "" for (column,) in parts) + ("",) * partial)
 
 
 def _cast_texts(con: "sqlite3.Connection", types: Iterable[str]) -> dict[str, str]:

@@ -30,6 +30,8 @@ _MIB: Final = 2**20
 _MAX_AHEAD_BYTES: Final = 64 * _MIB
 _BATCH_BYTES: Final = 4 * _MIB
 _CHECK_CLIENT: Final = {"client_connection_check_interval": "500ms"}
+_IN_STORED_ORDER: Final = {"enable_indexscan": "off", "enable_indexonlyscan": "off"}
+"""Indexes may find rows, by bitmaps, but not order them."""
 _SCHEMAS: Final = "SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))::text AS schemas"
 _LOCKED: Final = (
     "SELECT current_setting('transaction_read_only') || ' ' || current_setting('search_path') || ' '"
@@ -240,6 +242,8 @@ class PostgresDb:
     def _converter(self, plan: MaskedPlan, pads: Mapping[str, tuple[bytes, bytes]]) -> Converter:
         streams = self._streams
         streams.begin()
+        if plan.unordered:
+            _set(streams.con, _IN_STORED_ORDER)
         for name, (inner, outer) in pads.items():
             for end, pad in (("i", inner), ("o", outer)):
                 _bind(streams.con, f"meridyen.{name}_{end}", pad.hex())

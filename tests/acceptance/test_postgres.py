@@ -189,7 +189,9 @@ def test_a_source_that_does_not_answer_fails_its_test(site: Site, postgres: Post
                 "plain": base | {"tls": {"ca_file": str(ca)}},
                 "secretless": base | {"password": "file:nowhere"},
                 "wrong": base | {"password": "wrong"},
-                "writer": base | {"host": str(postgres.folder), "user": "postgres", "password": None},
+                "writer": base
+                | {"host": str(postgres.folder), "user": "postgres", "password": None}
+                | {"writable_role": "refuse"},
             },
         )
         (tmp_path / "policy.yaml").write_bytes((site.folder / "policy.yaml").read_bytes())

@@ -209,7 +209,8 @@ def test_every_value_stands_for_k_people(world, query, k):
 
 
 @pytest.mark.full
-@settings(max_examples=FULL, **COMMON)
+@pytest.mark.timeout(900)
+@settings(max_examples=FULL, derandomize=True, **COMMON)
 @given(worlds(), queries(), st.integers(2, 6))
 def test_every_value_stands_for_k_people_at_length(world, query, k):
     check(world, query, k)

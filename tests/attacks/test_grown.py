@@ -102,7 +102,7 @@ def assert_shape(sql, pair):
             assert rule is None or not isinstance(projection.unalias(), exp.Column), sql
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pairs(request):
     made = {}
 

@@ -71,6 +71,22 @@ def test_ends_soon(sql, dialect):
     assert ask(sql[:65_536], catalog_of(DDL, dialect=dialect, source="shop")) < 2_000_000
 
 
+@pytest.mark.parametrize("dialect", ["redshift", "bigquery"])
+def test_grammars_that_copy_what_a_from_reads(dialect):
+    catalog = catalog_of(DDL, dialect=dialect, source="shop")
+    nested = "(SELECT * FROM " * 180 + "a" + ") AS x" * 180
+    assert not ask(f"SELECT 1 FROM {', '.join([nested] * 16)}", catalog)
+    wide = "(SELECT * FROM " * 40 + "(SELECT id FROM a) AS y" + ") AS x" * 40
+    assert ask(f"SELECT 1 FROM {wide}", catalog)
+
+
+@pytest.mark.parametrize("links", [8, 18, 300])
+def test_a_grammar_that_writes_type_words_around_type_words(links):
+    """BigQuery's generator makes TIMESTAMP(DATETIME(…)) of each AT TIME ZONE, which is read 4^links times."""
+    catalog = catalog_of(DDL, dialect="bigquery", source="shop")
+    assert not ask(f"SELECT id{' AT TIME ZONE $1' * links} FROM a".replace("$1", "'UTC'"), catalog)
+
+
 def test_views_that_double_are_refused_before_they_fill_the_memory():
     script = DDL + "CREATE VIEW v0 AS SELECT * FROM a;"
     script += "".join(

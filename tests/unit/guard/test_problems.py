@@ -108,3 +108,18 @@ def test_hints_about_columns_tell_only_what_the_catalog_shows():
     shown = catalog_of("CREATE TABLE orders (id INTEGER)", dialect="duckdb", source="shop")
     refusal = unbound_columns(task("SELECT amounts FROM orders"), shown)
     assert "amount?" not in refusal.hint
+
+
+@pytest.mark.parametrize(
+    ("sql", "line", "column"),
+    [
+        ("\n\n  DROP TABLE orders", 3, 3),
+        ("SELECT id\nFROM orders WHERE amount >> > 1", 2, 29),
+        ("SELECT id FROM orders WHERE WHERE x", 1, 29),
+        ("SELECT id FROM orders LIMITS 5 6", 1, 30),
+    ],
+)
+def test_the_place_is_that_in_the_submitted_text(sql, line, column):
+    first = problems(sql)[0]
+    assert (first.line, first.column) == (line, column)
+    assert first.code == "sql.root" or first.message == f"The statement does not parse at line {line}, column {column}."

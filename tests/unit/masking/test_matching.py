@@ -175,3 +175,30 @@ def test_a_policy_survives_its_own_json():
     again = Policy.model_validate_json(found.model_dump_json())
     assert again == found
     assert again.rules[0].match == r"/.*\.e?mail/"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "(a)?b", "(a)?(b)?c", "a?b{2,3}c{16}", "(?:a|b)c", "((a)b)", "[^a-z]+x", "a*b+c{1,}d*", "x" * 200, r"\d\.\w", "a|b"],
+)  # fmt: skip
+def test_regular_expressions_that_are_plain_are_admitted(text):
+    check_regex(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("x" * 201, "at most 200 characters"),
+        ("ab^", "at character 3"),
+        ("(a))", "at character 4"),
+        ("a*b*c*d*e*", "at most 4 of"),
+        ("a{1,}b*c+d*e+", "at most 4 of"),
+        ("(a", "open bracket"),
+        ("a{17}", "at most 16 times"),
+        ("a{1,17}", "at most 16 times"),
+        ("[z-a]", "not valid"),
+    ],
+)
+def test_a_regular_expression_is_refused_with_the_reason(text, part):
+    with pytest.raises(ValueError, match=part):
+        check_regex(text)

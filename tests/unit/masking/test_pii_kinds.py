@@ -97,7 +97,11 @@ MISSES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "text", "found"), HITS, ids=[f"{kind} {ascii(text[:20])}".translate(str.maketrans(":\\", "..")) for kind, text, _ in HITS])
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    HITS,
+    ids=[f"{kind} {text[:20]!a}".translate(str.maketrans(":\\", "..")) for kind, text, _ in HITS],
+)
 def test_a_hit_is_found_to_its_ends(kind: str, text: str, found: str) -> None:
     assert [text[hit.start : hit.end] for hit in hits(text, [KINDS[kind]])] == [found]
 

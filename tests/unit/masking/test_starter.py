@@ -127,3 +127,56 @@ def test_sensitive_names_that_are_shown_are_named() -> None:
     assert found.line == 1
     assert "shop.main.people.Geburtsdatum" in found.text
     assert "year" in found.fix
+
+
+WHOLE = """\
+# A starter for the policy of one source, made from names, types and a sample of at most 100 rows of each table.
+# Nothing was sent anywhere. It is a guess: review every line before anything relies on it. What the sample does not
+# show may still be there; a name can say nothing of what a column holds. Then: agent policy lint FILE
+version: 1
+default: redact
+tables:
+  allow: ["shop.*.*"]
+rules:
+  # main.people
+  - {match: "shop.main.people.id", rule: keep}  # type INTEGER; nothing suspicious in name or sample
+  - {match: "shop.main.people.email", rule: email}  # name: an e-mail address; most of the sample: email
+  - {match: "shop.main.people.kontakt", rule: redact}  # most of the sample: phone; few of the sample: email
+  - {match: "shop.main.people.memo", rule: {partial: {keep_last: 4}}}  # most of the sample: phone
+  # "shop.main.people.a?b" is left to the default: the name cannot be written in a pattern for this column alone
+  - {match: "shop.main.people.state", rule: keep}  # few different values in the sample; nothing suspicious in name or sample
+  # "shop.main.people.title" is left to the default: text of many values: decide
+  # "shop.main.people.size" is left to the default: number, not sampled: decide
+  # "shop.main.people.other" is left to the default: not sampled: decide
+release: {pii_net: mask}
+"""
+
+
+def test_the_policy_gives_its_reasons() -> None:
+    names = ["id", "email", "kontakt", "memo", "a.b", "state", "title", "size", "other"]
+    types = {"id": "INTEGER", "size": "BIGINT"}
+    seen: dict[str, dict] = {
+        "id": {"kinds": {}, "distinct": "all"},
+        "email": {"kinds": {"email": "most"}, "distinct": "all"},
+        "kontakt": {"kinds": {"email": "few", "phone": "most"}, "distinct": "all"},
+        "memo": {"kinds": {"phone": "most"}, "distinct": "all"},
+        "state": {"kinds": {}, "distinct": "one"},
+        "title": {"kinds": {}, "distinct": "many"},
+    }
+    catalog = table(*((name, types.get(name, "VARCHAR")) for name in names))
+    found = list(lines(catalog, {"main.people": seen}))
+    assert policy_text(catalog, found, rows=100) == WHOLE
+    assert "made from names and types alone.\n" in policy_text(catalog, found, rows=0)
+
+
+def test_a_policy_without_a_line_has_an_empty_list() -> None:
+    catalog = table(("title", "VARCHAR"))
+    text = policy_text(catalog, list(lines(catalog, {})), rows=0)
+    assert "not sampled: decide\n  []\nrelease:" in text
+
+
+def test_strange_names_stay_on_their_line() -> None:
+    catalog = table(("x\n- y", "VARCHAR"), name="a\nb")
+    text = policy_text(catalog, list(lines(catalog, {})), rows=0)
+    assert "  # main.a?b\n" in text
+    assert '"shop.main.a\\nb.x\\n- y" is left' in text

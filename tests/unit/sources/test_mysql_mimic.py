@@ -126,7 +126,8 @@ def test_what_is_not_as_it_was_set_keeps_it_closed(
 
 def test_an_account_that_may_write_keeps_it_closed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mimic, "grants", "GRANT SELECT, INSERT ON `shop`.* TO `reader`@`%`")
-    with pytest.raises(Fault, match="more than read"), config.open("shop", Limits()):
+    strict = config.model_copy(update={"writable_role": "refuse"})
+    with pytest.raises(Fault, match="more than read"), strict.open("shop", Limits()):
         pass
 
 

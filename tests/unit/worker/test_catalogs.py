@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from agent.core.catalog import Catalog, Column, ForeignKey, Relation
+from agent.core.catalog import Catalog, Column, ForeignKey, Index, Relation
 from agent.sandbox.answer import MAX_CATALOG_BYTES
 from agent.worker.catalogs import decode, encode, version
 
@@ -21,6 +21,8 @@ RELATION = Relation(
     (ForeignKey(("b",), "public", "u", ("id",)),),
     (("public", "parent"),),
     12,
+    (Index("i", ("b", "")),),
+    ("b",),
 )
 CATALOG = Catalog("shop", "duckdb", "public", (RELATION,), ("db",), ("public", "x"), "lower")
 
