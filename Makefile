@@ -39,7 +39,7 @@ $(READY): pyproject.toml uv.lock
 	  $(PYTHON) -m venv --clear $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  "uv==$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)"
-	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-progress $(CERTS)
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --all-extras --no-progress $(CERTS)
 	@touch $@
 
 demo: $(READY) ## one job on real data: signed, checked, masked, sealed, opened; and a hostile one

@@ -159,6 +159,37 @@ _ALL = (
         "Write the query more plainly; report it, it is a gap.",
     ),
     _refused(
+        "python.size", "The program is empty, or longer than 256 KB.", "Send the program's text, without data in it."
+    ),
+    _refused("python.encoding", "The program holds a NUL or is not valid Unicode.", "Remove the character."),
+    _refused("python.syntax", "The program does not parse as Python.", "Correct the syntax at the given position."),
+    _refused("python.depth", "The program is nested too deeply.", "Name the inner parts, or use a loop."),
+    _refused(
+        "python.construct",
+        "The program uses a construct that is not on the allow-list.",
+        "Write it as the hint at the position says.",
+    ),
+    _refused(
+        "python.name",
+        "The program uses a name or an attribute that is reserved for the interpreter.",
+        "Use the public name that the hint gives.",
+    ),
+    _refused(
+        "python.import",
+        "The program imports a module that this site does not allow.",
+        "Use a module that docs/python lists.",
+    ),
+    _refused(
+        "python.input",
+        "An input is missing, misnamed, nested too deeply, or not a table.",
+        "Name each input as the program uses it; compare them with docs/schema/task.schema.json.",
+    ),
+    _refused(
+        "policy.chart",
+        "The policy does not let charts of this kind out.",
+        "Ask for a format that docs/policy.md allows.",
+    ),
+    _refused(
         "policy.mask",
         "The policy asks for a mask that the source's dialect cannot write.",
         "The security officer chooses another rule for the column: docs/sql lists each dialect's masks.",
@@ -205,6 +236,31 @@ _ALL = (
         "source.error",
         "The engine reported an error while running the statement.",
         "Check casts, divisions and types; the engine's own text stays at the site.",
+    ),
+    _failed(
+        "python.error",
+        "The program raised an exception.",
+        "Correct the program at the given line; its printed text is in the result.",
+    ),
+    _failed(
+        "python.result",
+        "The program's result cannot be given back.",
+        "Assign a frame, dict, list, text, number or None to `result`.",
+    ),
+    _failed(
+        "limit.output",
+        "The program gave more outputs, or larger ones, than may leave.",
+        "Give fewer charts, with fewer points each.",
+    ),
+    _failed(
+        "sandbox.isolation",
+        "The sandbox could not isolate the program, or its tier is below python.min_tier; no code ran.",
+        "The platform engineer runs `agent doctor sandbox`.",
+    ),
+    _failed(
+        "sandbox.crashed",
+        "The program's process ended without a result.",
+        "Do not end the interpreter; report it otherwise.",
     ),
     _failed(
         "worker.isolation",

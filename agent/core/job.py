@@ -1,8 +1,8 @@
 """What is asked for. Plain data: no I/O, no third-party imports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, NewType
+from dataclasses import dataclass, field
+from typing import Any, Literal, NewType
 
 JobId = NewType("JobId", str)
 SourceName = NewType("SourceName", str)
@@ -55,6 +55,37 @@ class ExplainTask:
     def statement(self) -> str:
         """The statement that is explained."""
         return self.task.statement
+
+
+Frames = Literal["pandas", "arrow", "polars"]
+"""What an input is, as the program meets it."""
+
+ChartFormat = Literal["vega-lite", "plotly", "png", "svg"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlineTable:
+    """A small table that the submitter sends along. `columns` are (name, type); `rows` hold plain JSON values."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[ParameterValue, ...], ...] = field(repr=False)
+    kind: Literal["inline"] = "inline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonTask:
+    """A program over named tables. `code` is untrusted text; an input that is a program has to yield a frame.
+
+    `variables` are JSON values that the program finds by name. `charts` are the formats that the requester can use, the
+    preferred first.
+    """
+
+    code: str
+    inputs: "Mapping[str, SqlTask | InlineTable | PythonTask]"
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    frames: Frames = "pandas"
+    charts: tuple[ChartFormat, ...] = ()
+    kind: Literal["python"] = "python"
 
 
 Task = SqlTask | CatalogTask | ExplainTask
