@@ -1,0 +1,97 @@
+"""Operations -> the store, as many in one commit as wait: group commit without lingering.
+
+One thread writes. While it commits, what comes meanwhile waits, and goes together into the next commit: the more load,
+the larger the batches, and a lone operation waits for nobody.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from router.core.ops import Op
+from router.core.problem import RouterProblem
+from router.store.port import Store, StoreError
+
+MOST_IN_A_BATCH: Final = 512
+"""Operations in one commit. Beyond it the next commit takes over: the first in must not wait for the thousandth."""
+
+_LOGGER = logging.getLogger(__name__)
+
+_Waiting = tuple[Op, "asyncio.Future[Any]"]
+
+
+class Writer:
+    """Owns the store's writing side. `do` and `start` are called in the event loop, `close` too."""
+
+    def __init__(self, store: Store, *, now: Callable[[], float] = time.time, most: int = MOST_IN_A_BATCH) -> None:
+        """Args: `now` gives Unix seconds; `most` bounds a batch, 1 is a commit for each operation."""
+        self._store, self._now, self._most = store, now, most
+        self._waiting: deque[_Waiting] = deque()
+        self._work = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="router-writer", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Write what waits, and end."""
+        with self._work:
+            self._closing = True
+            self._work.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def put(self, *operations: Op) -> "list[asyncio.Future[Any]]":
+        """Queue operations behind one another, for the same commit; the futures of their answers."""
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in operations]
+        with self._work:
+            if self._closing:
+                raise RouterProblem("shutting_down", retry_after=1.0)
+            self._waiting.extend(zip(operations, futures, strict=True))
+            self._work.notify()
+        return futures
+
+    async def do(self, operation: Op) -> Any:
+        """The answer of one operation, when it is durable. Raises RouterProblem."""
+        (future,) = self.put(operation)
+        return await asyncio.shield(future)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            try:
+                answers: list[object] = list(self._store.apply([op for op, _ in batch], self._now()))
+            except StoreError as error:
+                _LOGGER.exception("%d operations were not written: %s", len(batch), error)
+                answers = [RouterProblem("store.unavailable", retry_after=2.0)] * len(batch)
+            except Exception as error:
+                _LOGGER.exception("%d operations met a defect: %s", len(batch), type(error).__name__)
+                answers = [RouterProblem("internal")] * len(batch)
+            assert self._loop is not None, "started"
+            self._loop.call_soon_threadsafe(_resolve, batch, answers)
+
+    def _take(self) -> list[_Waiting]:
+        """All that waits, at most a batch of it; nothing when it is time to end."""
+        with self._work:
+            while not self._waiting and not self._closing:
+                self._work.wait()
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
+
+
+def _resolve(batch: list[_Waiting], answers: list[object]) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():
+            continue
+        if isinstance(answer, RouterProblem):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

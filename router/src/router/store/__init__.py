@@ -1,0 +1,1 @@
+"""Where jobs and sealed results are kept: one interface, SQLite by default, PostgreSQL for several processes."""

@@ -1,0 +1,154 @@
+"""Agents are admitted, open sessions, and go."""
+
+import json
+
+from router.core import ops
+from router.core.agents import SILENT_SECONDS, AgentView, SessionView
+from router.core.problem import RouterProblem
+from router.store import rows
+from router.store.ops.common import HELD, let_go
+from router.store.rows import AGENT_COLUMNS
+from router.store.tx import Tx
+
+_AGENT = f"""
+SELECT {AGENT_COLUMNS} FROM agents a LEFT JOIN sessions s ON s.tenant = a.tenant AND s.agent = a.name
+WHERE a.tenant = ? AND a.name = ?
+"""  # noqa: S608  constant
+
+
+def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
+    """See `ops.OpenSession`. Who presents the last instance takes over at once; else the silent one's end is awaited."""
+    hello = op.hello
+    agent = tx.one(
+        f"SELECT pool, labels, revoked FROM agents WHERE tenant = ? AND name = ?{tx.lock}",  # noqa: S608  constant
+        (hello.agent.tenant, hello.agent.name),
+    )
+    if agent is None or agent["revoked"] is not None:
+        raise RouterProblem("auth.invalid", "The agent is not enrolled here, or it was revoked.")
+    held = tx.one(
+        "SELECT id, instance, seen FROM sessions WHERE tenant = ? AND agent = ?", (hello.agent.tenant, hello.agent.name)
+    )
+    if held is not None:
+        known = held["instance"] in {hello.instance, hello.previous}
+        if not known and held["seen"] + SILENT_SECONDS > tx.now:
+            since = int(tx.now - held["seen"])
+            raise RouterProblem(
+                "session.held", f"Another instance of this agent was seen {since} s ago.", retry_after=SILENT_SECONDS
+            )
+        _end_session(tx, str(held["id"]))
+    granted = json.loads(agent["labels"])
+    labels = {**{name: value for name, value in hello.labels.items() if granted.get(name, value) == value}, **granted}
+    tx.run(
+        "INSERT INTO sessions (id, tenant, agent, pool, instance, labels, slots, version, opened, seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(op.session, hello.agent.tenant, hello.agent.name, agent["pool"], hello.instance, json.dumps(labels)),
+            *(json.dumps(dict(hello.slots)), hello.version, tx.now, tx.now),
+        ),
+    )
+    return SessionView(
+        id=op.session,
+        tenant=hello.agent.tenant,
+        agent=hello.agent.name,
+        pool=agent["pool"],
+        instance=hello.instance,
+    )
+
+
+def _end_session(tx: Tx, session: str) -> None:
+    """Unaccepted offers go back. What runs keeps its lease: the agent that took over may still deliver it."""
+    for row in tx.all(f"SELECT * FROM jobs WHERE session = ? AND state = 'offered'{tx.lock}", (session,)):  # noqa: S608  constant
+        let_go(tx, row)
+    tx.run("DELETE FROM sessions WHERE id = ?", (session,))
+
+
+def seen(tx: Tx, op: ops.Seen) -> None:
+    """See `ops.Seen`."""
+    for session, moment in op.sessions.items():
+        tx.run("UPDATE sessions SET seen = ? WHERE id = ? AND seen < ?", (moment, session, moment))
+
+
+def drain_session(tx: Tx, op: ops.DrainSession) -> None:
+    """See `ops.DrainSession`."""
+    here = tx.run(
+        "UPDATE sessions SET draining = 1, seen = ? WHERE id = ? AND tenant = ? AND agent = ?",
+        (tx.now, op.session, op.agent.tenant, op.agent.name),
+    )
+    if not here:
+        raise RouterProblem("session.unknown")
+
+
+def close_session(tx: Tx, op: ops.CloseSession) -> None:
+    """See `ops.CloseSession`."""
+    row = tx.one("SELECT tenant, agent FROM sessions WHERE id = ?", (op.session,))
+    if row is not None and (row["tenant"], row["agent"]) == (op.agent.tenant, op.agent.name):
+        _end_session(tx, op.session)
+
+
+def put_token(tx: Tx, op: ops.PutToken) -> None:
+    """See `ops.PutToken`."""
+    token = op.token
+    tx.run(
+        "INSERT INTO tokens (id, hash, kind, tenant, pools, labels, uses_left, expires, created, note)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(token.id, token.hash, token.kind, token.tenant, json.dumps(token.pools), json.dumps(dict(token.labels))),
+            *(token.uses, token.expires, token.created, token.note),
+        ),
+    )
+
+
+def revoke_token(tx: Tx, op: ops.RevokeToken) -> bool:
+    """See `ops.RevokeToken`."""
+    return bool(tx.run("UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (tx.now, op.token_id)))
+
+
+def enroll(tx: Tx, op: ops.Enroll) -> str:
+    """See `ops.Enroll`."""
+    token = tx.one(
+        f"SELECT * FROM tokens WHERE hash = ? AND kind = 'enroll' AND revoked IS NULL{tx.lock}",  # noqa: S608  constant
+        (op.token_hash,),
+    )
+    if token is None or (token["expires"] or 0) < tx.now or token["uses_left"] < 1:
+        raise RouterProblem("enroll.token")
+    granted, (pool,) = json.loads(token["labels"]), json.loads(token["pools"])
+    known = tx.one("SELECT revoked, pool FROM agents WHERE tenant = ? AND name = ?", (token["tenant"], op.name))
+    if known is not None and (known["revoked"] is not None or known["pool"] != pool):
+        raise RouterProblem("enroll.token", "An agent of this name was revoked, or is of another pool: use a new name.")
+    tx.run("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?", (token["id"],))
+    tx.run(
+        "INSERT INTO agents (tenant, name, pool, labels, enrolled, not_after, serial) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (tenant, name) DO UPDATE SET labels = excluded.labels, enrolled = excluded.enrolled,"
+        " not_after = excluded.not_after, previous_serial = agents.serial, serial = excluded.serial",
+        (token["tenant"], op.name, pool, json.dumps({**op.labels, **granted}), tx.now, op.not_after, op.serial),
+    )
+    return str(pool)
+
+
+def renewed(tx: Tx, op: ops.Renewed) -> None:
+    """See `ops.Renewed`. The certificate before stays valid to its end."""
+    here = tx.run(
+        "UPDATE agents SET previous_serial = serial, serial = ?, not_after = ?"
+        " WHERE tenant = ? AND name = ? AND revoked IS NULL",
+        (op.serial, op.not_after, op.agent.tenant, op.agent.name),
+    )
+    if not here:
+        raise RouterProblem("auth.invalid")
+
+
+def revoke_agent(tx: Tx, op: ops.RevokeAgent) -> AgentView:
+    """See `ops.RevokeAgent`."""
+    if tx.one("SELECT name FROM agents WHERE tenant = ? AND name = ?", (op.tenant, op.name)) is None:
+        raise RouterProblem("not_found")
+    tx.run(
+        "UPDATE agents SET revoked = ? WHERE tenant = ? AND name = ? AND revoked IS NULL", (tx.now, op.tenant, op.name)
+    )
+    held = f"SELECT * FROM jobs WHERE tenant = ? AND agent = ? AND {HELD}{tx.lock}"  # noqa: S608  constant
+    for row in tx.all(held, (op.tenant, op.name)):
+        # Its fence must grow, or the revoked agent's result would count.
+        tx.run("UPDATE jobs SET fence = fence + 1, lease_id = NULL WHERE id = ?", (row["id"],))
+        let_go(tx, row)
+    tx.run("DELETE FROM sessions WHERE tenant = ? AND agent = ?", (op.tenant, op.name))
+    found = tx.one(_AGENT, (op.tenant, op.name))
+    assert found is not None, "it was just there"
+    return rows.agent(found)
