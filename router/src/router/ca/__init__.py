@@ -1,0 +1,1 @@
+"""The Router's own certificate authority: it says who an agent is on a connection, and nothing about results."""

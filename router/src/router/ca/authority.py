@@ -1,0 +1,161 @@
+"""A CA key -> short-lived certificates for agents that keep their keys to themselves, and the Router's own."""
+
+import datetime
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from router.ca.names import uri_of
+from router.core.agents import AgentId
+from router.core.problem import RouterProblem
+
+CA_DAYS: Final = 3650
+SERVER_DAYS: Final = 90
+AGENT_HOURS: Final = 24
+_BACKDATED = datetime.timedelta(minutes=10)
+"""A certificate is valid a little before it is made: the agent's clock may be behind."""
+_MAX_CSR_BYTES: Final = 16_384
+
+Key = ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate: PEM, its serial number in hexadecimal, and when it ends (Unix seconds)."""
+
+    pem: str
+    serial: str
+    not_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """One CA: its certificate and key. `domain` is the trust domain of the identities it gives."""
+
+    certificate: x509.Certificate
+    key: Key = field(repr=False)
+    domain: str
+
+    @classmethod
+    def make(cls, domain: str, now: float) -> "Authority":
+        """A new CA, valid for ten years. `now`: Unix seconds."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Meridyen Router CA {domain}")])
+        usage = x509.KeyUsage(
+            digital_signature=False, key_cert_sign=True, crl_sign=True, content_commitment=False,
+            key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        builder = _builder(name, name, key.public_key(), now, datetime.timedelta(days=CA_DAYS))
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(usage, critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        return cls(builder.sign(key, hashes.SHA256()), key, domain)
+
+    @classmethod
+    def load(cls, certificate: bytes, key: bytes, domain: str) -> "Authority":
+        """The reverse of `certificate_pem` and `key_pem`. Raises ValueError."""
+        loaded = serialization.load_pem_private_key(key, None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise ValueError("the CA's key is not an EC key")  # noqa: TRY004 - a file's content, not a type
+        return cls(x509.load_pem_x509_certificate(certificate), loaded, domain)
+
+    def certificate_pem(self) -> bytes:
+        """The CA's certificate, for those who trust it."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def key_pem(self) -> bytes:
+        """The CA's private key; for a file that nobody else can read."""
+        return private_pem(self.key)
+
+    def agent(self, csr: bytes, agent: AgentId, now: float, *, hours: float = AGENT_HOURS) -> Issued:
+        """A client certificate over the key of a signed request; nothing else of the request is taken.
+
+        Raises RouterProblem(enroll.request).
+        """
+        request = _request(csr)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, agent.name)])
+        life = datetime.timedelta(hours=hours)
+        builder = _builder(name, self.certificate.subject, request.public_key(), now, life)
+        uri = x509.UniformResourceIdentifier(uri_of(agent, self.domain))
+        builder = builder.add_extension(x509.SubjectAlternativeName([uri]), critical=True)
+        return self._sign(builder, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def server(self, key: Key, hosts: Iterable[str], now: float) -> Issued:
+        """The Router's own certificate for these host names and addresses."""
+        named = list(hosts)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, named[0][:64])])
+        life = datetime.timedelta(days=SERVER_DAYS)
+        builder = _builder(name, self.certificate.subject, key.public_key(), now, life)
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_host, named))), critical=False)
+        return self._sign(builder, ExtendedKeyUsageOID.SERVER_AUTH)
+
+    def _sign(self, builder: x509.CertificateBuilder, purpose: x509.ObjectIdentifier) -> Issued:
+        usage = x509.KeyUsage(
+            digital_signature=True, key_cert_sign=False, crl_sign=False, content_commitment=False,
+            key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(usage, critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        certificate = builder.add_extension(own, critical=False).sign(self.key, hashes.SHA256())
+        return Issued(
+            certificate.public_bytes(serialization.Encoding.PEM).decode(),
+            f"{certificate.serial_number:x}",
+            certificate.not_valid_after_utc.timestamp(),
+        )
+
+
+def new_key() -> Key:
+    """A P-256 key: what every TLS stack takes."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def private_pem(key: Key) -> bytes:
+    """The key as PKCS #8."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _request(csr: bytes) -> x509.CertificateSigningRequest:
+    try:
+        request = x509.load_pem_x509_csr(csr[:_MAX_CSR_BYTES])
+        key = request.public_key()
+        sound = request.is_signature_valid and (
+            isinstance(key, ed25519.Ed25519PublicKey)
+            or (isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size >= 256)  # noqa: PLR2004
+        )
+    except (ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise RouterProblem("enroll.request")
+    return request
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: object, now: float, life: datetime.timedelta
+) -> x509.CertificateBuilder:
+    begun = datetime.datetime.fromtimestamp(now, tz=datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)  # type: ignore[arg-type]
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begun - _BACKDATED)
+        .not_valid_after(begun + life)
+    )
+
+
+def _host(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

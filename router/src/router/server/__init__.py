@@ -1,0 +1,1 @@
+"""The calls of the protocol over HTTPS: who calls is read from the connection, never from what it says."""

@@ -1,0 +1,85 @@
+"""Everything that the calls share, in one place: the store, the writer, waiting pollers, orders, signs of life."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from router.ca.authority import Authority
+from router.core import ops
+from router.core.agents import AgentId, SessionView
+from router.core.jobs import JobView
+from router.core.problem import RouterProblem
+from router.service.bell import Bell, job_key, session_key
+from router.service.parking import Parking
+from router.service.writer import Writer
+from router.store.port import Parts, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Numbers of one Router. Seconds, bytes, jobs, hours."""
+
+    open_jobs: int = 10_000
+    stored_bytes: int = 20 * 2**30
+    keep_results_seconds: float = 7 * 86_400
+    keep_jobs_seconds: float = 30 * 86_400
+    result_bytes: int = 2**30
+    agent_hours: float = 24.0
+    heartbeat_seconds: float = 15.0
+    tick_seconds: float = 1.0
+
+
+@dataclass(slots=True)
+class Hub:
+    """One Router process. `seen` collects signs of life (Unix seconds by session) for the next tick."""
+
+    store: Store
+    parts: Parts
+    writer: Writer
+    bell: Bell
+    parking: Parking
+    authority: Authority
+    terms: Terms
+    now: Callable[[], float] = time.time
+    seen: dict[str, float] = field(default_factory=dict)
+    sessions: dict[str, SessionView] = field(default_factory=dict)
+    revoked: set[AgentId] = field(default_factory=set)
+
+    def session(self, session_id: str, agent: AgentId) -> SessionView:
+        """An open session of just this agent; it is alive. Raises RouterProblem(session.unknown | auth.invalid)."""
+        if agent in self.revoked:
+            raise RouterProblem("auth.invalid", "The agent was revoked.")
+        found = self.sessions.get(session_id)
+        if found is None:
+            found = self.store.session(session_id)
+            if found is None:
+                raise RouterProblem("session.unknown")
+            self.sessions[session_id] = found
+        if (found.tenant, found.agent) != (agent.tenant, agent.name):
+            raise RouterProblem("session.unknown")
+        self.seen[session_id] = self.now()
+        return found
+
+    def changed(self, job: JobView) -> JobView:
+        """Wake those who wait for this job; the job again."""
+        self.bell.ring(job_key(job.id))
+        return job
+
+    async def tick(self) -> ops.Ticked:
+        """What time does, once: signs of life are written first, so that nobody is lost who is here."""
+        seen, self.seen = self.seen, {}
+        operations = [ops.Tick(self.terms.keep_results_seconds, self.terms.keep_jobs_seconds)]
+        put = self.writer.put(*([ops.Seen(seen)] if seen else []), *operations)
+        ticked: ops.Ticked = await put[-1]
+        for queue in ticked.queued:
+            self.parking.wake(queue)
+        for job_id in ticked.ended:
+            self.bell.ring(job_key(job_id))
+        for result_id in ticked.dropped:
+            self.parts.drop(result_id)
+        return ticked
+
+    def told(self, session_id: str | None) -> None:
+        """A session has orders."""
+        if session_id is not None:
+            self.bell.ring(session_key(session_id))
