@@ -1,4 +1,4 @@
-"""Sealed parts as files: `FOLDER/<result id>/<index>`, each complete or not there."""
+"""Sealed parts as files: `FOLDER/<result id>/<index>.<sha256>`, each complete or not there."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ class FolderParts:
         except OSError as error:
             raise StoreError(f"The folder of parts cannot be made ({error.strerror}).") from None
 
-    def put(self, result_id: str, index: int, data: bytes) -> None:
+    def put(self, result_id: str, index: int, digest: str, data: bytes) -> None:
         """See `Parts.put`: written, synced, renamed, and the folder synced."""
         place = self._place(result_id)
         try:
@@ -29,7 +29,9 @@ class FolderParts:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.rename(place / str(index))
+            for other in place.glob(f"{index}.*"):
+                other.unlink(missing_ok=True)
+            unfinished.rename(place / f"{index}.{digest}")
             folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(folder)
@@ -38,20 +40,27 @@ class FolderParts:
         except OSError as error:
             raise StoreError(f"A part cannot be written ({error.strerror}).") from None
 
-    def held(self, result_id: str) -> dict[int, int]:
+    def held(self, result_id: str) -> dict[int, tuple[str, int]]:
         """See `Parts.held`."""
+        found: dict[int, tuple[str, int]] = {}
         try:
-            entries = list(os.scandir(self._place(result_id)))
-            return {int(entry.name): entry.stat().st_size for entry in entries if entry.name.isdecimal()}
+            for entry in os.scandir(self._place(result_id)):
+                index, _, digest = entry.name.partition(".")
+                if index.isdecimal():
+                    found[int(index)] = (digest, entry.stat().st_size)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise StoreError(f"Parts cannot be listed ({error.strerror}).") from None
+        return found
 
     def read(self, result_id: str, index: int) -> bytes:
         """See `Parts.read`."""
         try:
-            return (self._place(result_id) / str(index)).read_bytes()
+            found = next(self._place(result_id).glob(f"{index}.*"), None)
+            if found is None:
+                raise KeyError(index)
+            return found.read_bytes()
         except FileNotFoundError:
             raise KeyError(index) from None
         except OSError as error:

@@ -109,12 +109,12 @@ class Store(Protocol):
 class Parts(Protocol):
     """Sealed parts of results that are too large to stand in the store's rows. Blocking, thread-safe."""
 
-    def put(self, result_id: str, index: int, data: bytes) -> None:
-        """Keep one part durably; the same part again replaces it."""
+    def put(self, result_id: str, index: int, digest: str, data: bytes) -> None:
+        """Keep one part durably, under its SHA-256; the same index again replaces it."""
         ...
 
-    def held(self, result_id: str) -> dict[int, int]:
-        """Which parts are there: index to size in bytes."""
+    def held(self, result_id: str) -> dict[int, tuple[str, int]]:
+        """Which parts are there: index to digest and size in bytes."""
         ...
 
     def read(self, result_id: str, index: int) -> bytes:

@@ -1,0 +1,56 @@
+"""All calls as one ASGI application: the agents' own routes first, then the submitters' FastAPI."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from router.server.agents import AgentCalls
+from router.server.api import api
+from router.server.calls import answer, answered
+from router.server.enroll import EnrollCalls
+from router.server.results import ResultCalls
+from router.service.hub import Hub
+from router.store.port import StoreError
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def application(hub: Hub, version: str) -> Starlette:
+    """The Router over one hub. Its lifespan starts the writer and the clockwork, and ends them in order."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        hub.writer.start()
+        ticking = asyncio.create_task(_tick(hub))
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            await hub.writer.close()
+            hub.store.close()
+
+    async def health(_: Request) -> Response:
+        hub.store.ready()
+        return answer({"status": "ok", "version": version})
+
+    calls = (AgentCalls(hub), ResultCalls(hub), EnrollCalls(hub))
+    routes = [route for one in calls for route in one.routes()]
+    routes.append(Route("/v1/health", answered(health), methods=["GET"]))
+    return Starlette(routes=[*routes, Mount("/", api(hub, version))], lifespan=lifespan)
+
+
+async def _tick(hub: Hub) -> None:
+    while True:
+        try:
+            await hub.tick()
+        except StoreError as error:
+            _LOGGER.warning("a tick was not written: %s", error)
+        except Exception as error:  # noqa: BLE001 - the clockwork goes on
+            _LOGGER.error("a tick met a defect: %s", type(error).__name__)  # noqa: TRY400
+        await asyncio.sleep(hub.terms.tick_seconds)

@@ -1,0 +1,86 @@
+"""Agents are admitted by a one-time token, and renew over the certificate they have."""
+
+import hashlib
+from typing import Final
+
+from cryptography import x509
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from router.ca.authority import Issued
+from router.core import ops
+from router.core.agents import AgentId
+from router.core.problem import RouterProblem
+from router.server import messages
+from router.server.calls import answer, answered, peer, read
+from router.server.protocol import PEER
+from router.service.hub import Hub
+
+MAX_TOKEN_HOURS: Final = 24
+
+
+def token_hash(token: str) -> str:
+    """How tokens are stored: they hold 256 bits of chance, so that a plain SHA-256 cannot be turned back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class EnrollCalls:
+    """Enrolment and renewal over one hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def routes(self) -> list[Route]:
+        """Where each call is."""
+        return [
+            Route("/v1/enroll", answered(self.enroll), methods=["POST"]),
+            Route("/v1/renew", answered(self.renew), methods=["POST"]),
+        ]
+
+    async def enroll(self, request: Request) -> Response:
+        """POST /v1/enroll: needs no certificate. The private key never leaves the agent's host."""
+        said = await read(request, messages.EnrollIn)
+        hashed = token_hash(said.token)
+        token = self._hub.store.token(hashed)
+        if token is None or token.kind != "enroll":
+            raise RouterProblem("enroll.token")
+        agent = AgentId(tenant=token.tenant, name=said.name)
+        issued = self._issue(said.csr, agent)
+        pool = await self._hub.writer.do(ops.Enroll(hashed, said.name, said.labels, issued.serial, issued.not_after))
+        return self._certificate(issued, agent, pool)
+
+    async def renew(self, request: Request) -> Response:
+        """POST /v1/renew: the certificate in use says for whom."""
+        agent, said = peer(request, self._hub.authority.domain), await read(request, messages.RenewIn)
+        known = self._hub.store.agent(agent.tenant, agent.name)
+        if known is None or known.revoked is not None:
+            raise RouterProblem("auth.invalid", "The agent is not enrolled here, or it was revoked.")
+        issued = self._issue(said.csr, agent)
+        await self._hub.writer.do(ops.Renewed(agent, issued.serial, issued.not_after))
+        return self._certificate(issued, agent, known.pool)
+
+    def _issue(self, csr: str, agent: AgentId) -> Issued:
+        try:
+            return self._hub.authority.agent(csr.encode(), agent, self._hub.now(), hours=self._hub.terms.agent_hours)
+        except ValueError:
+            raise RouterProblem("enroll.request") from None
+
+    def _certificate(self, issued: Issued, agent: AgentId, pool: str) -> Response:
+        return answer(
+            messages.CertificateOut(
+                certificate=issued.pem,
+                ca=self._hub.authority.certificate_pem().decode(),
+                not_after=issued.not_after,
+                tenant=agent.tenant,
+                agent=agent.name,
+                pool=pool,
+            ),
+            201,
+        )
+
+
+def serial_of(request: Request) -> str | None:
+    """The serial number of the connection's certificate, in hexadecimal."""
+    der = request.scope.get(PEER)
+    return None if der is None else f"{x509.load_der_x509_certificate(der).serial_number:x}"
