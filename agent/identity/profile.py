@@ -2,42 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, ValidationError
 
 from agent.core.errors import ConfigError
 from agent.identity import files, keystore
-from agent.wire import strictjson
-from agent.wire.errors import JsonError
-from agent.wire.fields import Audience, Kid, Line, Model, Name, explain
 from agent.wire.keys import OpeningKey, SigningKey, VerifyKey
-from agent.wire.trust import VerifyJwk
+from agent.wire.profile import FILE_NAME, MAX_BYTES, AgentModel, ProfileModel, parse
 
-FILE_NAME = "profile.json"
-MAX_BYTES = 1024 * 1024
 _MODE = 0o600
 _FOLDER_MODE = 0o700
-PathText = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-
-
-class AgentModel(Model):
-    """An agent whose result key was compared out of band."""
-
-    name: Line
-    key: VerifyJwk
-
-
-class ProfileModel(Model):
-    """The content of profile.json. Relative paths are relative to its folder; `drop` is the agent's drop folder."""
-
-    user: Annotated[Line, Field(min_length=1)]
-    tenant: Name
-    audience: Audience
-    signing_key: PathText = "signing.jwk"
-    opening_key: PathText = "opening.jwk"
-    drop: PathText | None = None
-    agents: dict[Kid, AgentModel] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +45,10 @@ class Profile:
 def load(folder: Path) -> Profile:
     """The profile in `folder`. Raises ConfigError naming the file and the place of the problem."""
     path = folder / FILE_NAME
-    data = files.read(path, MAX_BYTES)
     try:
-        model = ProfileModel.model_validate(strictjson.loads(data, MAX_BYTES))
-    except JsonError as error:
+        model = parse(files.read(path, MAX_BYTES))
+    except ValueError as error:
         raise ConfigError(str(path), f"is not a profile: {error}.") from None
-    except ValidationError as error:
-        raise ConfigError(str(path), f"is not a profile: {explain(error)}.") from None
-    for kid, agent in model.agents.items():
-        if agent.key.kid != kid:
-            raise ConfigError(str(path), f"the agent key under {kid} has another thumbprint.")
     return Profile(folder, model)
 
 
@@ -106,3 +72,6 @@ def create(folder: Path, model: ProfileModel) -> Profile:
 
 def _dump(model: ProfileModel) -> bytes:
     return model.model_dump_json(indent=2).encode() + b"\n"
+
+
+__all__ = ["FILE_NAME", "AgentModel", "Profile", "ProfileModel", "create", "load", "save"]

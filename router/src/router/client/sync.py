@@ -1,0 +1,122 @@
+"""The client for programs that do not use async: the same calls, each waited for."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from router.client.aio import AsyncClient, AsyncJob, Progress
+from router.client.keys import Keys
+from router.client.results import Result
+from router.client.tasks import Format, Terms
+
+T = TypeVar("T")
+
+
+class Job:
+    """A submitted job."""
+
+    def __init__(self, portal: BlockingPortal, job: AsyncJob) -> None:
+        self._portal, self._job = portal, job
+
+    @property
+    def id(self) -> str:
+        """Its id: the same on the agent's side and in the audit log."""
+        return self._job.id
+
+    def status(self) -> Progress:
+        """Where it stands now."""
+        return self._portal.call(self._job.status)
+
+    def stream(self) -> Iterator[Progress]:
+        """Every change until the end, the present state first."""
+        steps = self._job.stream()
+        while True:
+            try:
+                yield self._portal.call(steps.__anext__)
+            except StopAsyncIteration:
+                return
+
+    def wait(self, timeout: float | None = None, *, keep: bool = False) -> Result:
+        """See `AsyncJob.wait`."""
+        return self._portal.call(partial(self._job.wait, timeout, keep=keep))
+
+    def cancel(self) -> None:
+        """See `AsyncJob.cancel`."""
+        self._portal.call(self._job.cancel)
+
+
+class Client:
+    """See `AsyncClient`. `with Client.from_profile("…") as client: client.sql("select 1", source="shop").wait()`"""
+
+    def __init__(self, url: str | Sequence[str], *, token: str, keys: Keys, ca_file: Path | str | None = None) -> None:
+        """See `AsyncClient`."""
+        self._begin(lambda: AsyncClient(url, token=token, keys=keys, ca_file=ca_file))
+
+    @classmethod
+    def from_profile(
+        cls, folder: Path | str, *, url: str | Sequence[str] | None = None, token: str | None = None
+    ) -> Self:
+        """See `AsyncClient.from_profile`."""
+        client = cls.__new__(cls)
+        client._begin(lambda: AsyncClient.from_profile(folder, url=url, token=token))  # noqa: SLF001 - its own
+        return client
+
+    def _begin(self, make: Callable[[], AsyncClient]) -> None:
+        self._client = make()
+        self._stack = ExitStack()
+        self._portal = self._stack.enter_context(start_blocking_portal())
+        self._stack.callback(lambda: self._portal.call(self._client.aclose))
+
+    def __enter__(self) -> Self:
+        """Nothing is opened before the first call."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+        self._stack.close()
+
+    def trust(self, key: Any) -> None:
+        """See `AsyncClient.trust`."""
+        self._client.trust(key)
+
+    def submit(self, task: Mapping[str, Any], terms: Terms | None = None) -> Job:
+        """See `AsyncClient.submit`."""
+        return self._job(partial(self._client.submit, task, terms))
+
+    def sql(
+        self,
+        statement: str,
+        *,
+        source: str,
+        params: Mapping[str, Any] | None = None,
+        format: Format = "arrow",  # noqa: A002 - the protocol's word
+        **terms: Any,
+    ) -> Job:
+        """See `AsyncClient.sql`."""
+        return self._job(partial(self._client.sql, statement, source=source, params=params, format=format, **terms))
+
+    def python(self, code: str, **asked: Any) -> Job:
+        """See `AsyncClient.python`."""
+        return self._job(partial(self._client.python, code, **asked))
+
+    def catalog(self, source: str, **asked: Any) -> Job:
+        """See `AsyncClient.catalog`."""
+        return self._job(partial(self._client.catalog, source, **asked))
+
+    def explain(self, task: Mapping[str, Any] | str, **asked: Any) -> Job:
+        """See `AsyncClient.explain`."""
+        return self._job(partial(self._client.explain, task, **asked))
+
+    def _job(self, submit: Callable[[], Any]) -> Job:
+        return Job(self._portal, self._portal.call(submit))
