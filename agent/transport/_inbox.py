@@ -6,11 +6,12 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.durable import present, rename_new, sync_folder, write_synced
+from agent.core.lane import LANES, Lane, lane_of
 from agent.core.ports import Clock, Offer, Rejection
 from agent.transport import _folders as folders
 from agent.transport._failed import file_away
@@ -18,7 +19,7 @@ from agent.transport._files import FOREIGN, KIND, TOO_LARGE, is_whole, read_once
 from agent.transport._names import claimed_name, is_job_name, job_name, numbered, shown
 from agent.transport._streams import Streams, headers, number_of, read_archive
 from agent.wire.ids import is_ulid
-from agent.wire.signing import MAX_ENVELOPE_BYTES, job_digest
+from agent.wire.signing import MAX_ENVELOPE_BYTES, job_digest, peek_kind
 
 LISTED = 10_000
 """Entries of the inbox that one poll looks at."""
@@ -39,11 +40,15 @@ Record = Mapping[str, object]
 
 @dataclass(slots=True)
 class _Sight:
-    """An entry that may still be written to: what it looked like, since when, and whether it was read so."""
+    """An entry that may still be written to: what it looked like, since when, and whether it was read so.
+
+    `lane` is what it then claimed to be for; None: not looked at.
+    """
 
     state: State
     since: float
     read: bool = False
+    lane: Lane | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,19 @@ class Inbox:
             times = [entry.found.st_mtime for entry in _scan(inbox) if job_name(entry.name) is not None]
         return len(times), min(times, default=None)
 
-    def poll(self, free: int) -> list[Offer]:
-        """Claim and read up to `free` job files, oldest first; move some of what is no job file to failed/."""
+    def poll(self, free: int, lanes: Collection[Lane] = LANES) -> list[Offer]:
+        """Claim and read up to `free` job files of these lanes, oldest first; move some of what is none to failed/.
+
+        Files are opened for their lane only when not all lanes are asked for, and once while they stay the same.
+        """
         with self._lock, folders.opened(self._root, folders.INBOX, folders.PROCESSING, folders.FAILED) as opened:
             inbox, processing, failed = opened
             judged = [(entry, self._is_settled(entry)) for entry in self._listed(inbox)]
             names = sorted(self._unread)[:free]
             for entry, settled in judged:
-                if len(names) < free and self._is_ready(entry, inbox, settled=settled):
+                if len(names) >= free or not self._is_ready(entry, inbox, settled=settled):
+                    continue
+                if len(lanes) == len(LANES) or self._lane(entry, inbox) in lanes:
                     names += self._claim(entry.name, inbox, processing)
             if names:
                 with folders.translated(self._root / folders.PROCESSING):
@@ -222,6 +232,17 @@ class Inbox:
         except OSError:
             return False
         return isinstance(data, bytes) and is_whole(data)
+
+    def _lane(self, entry: _Entry, inbox: int) -> Lane | None:
+        """None when the file cannot be read now."""
+        sight = self._sights[entry.name]
+        if sight.lane is None:
+            try:
+                data = read_once(entry.name, inbox)
+            except OSError:
+                return None
+            sight.lane = lane_of(peek_kind(data) if isinstance(data, bytes) else None)
+        return sight.lane
 
     def _claim(self, entry: str, inbox: int, processing: int) -> list[str]:
         name = job_name(entry)

@@ -1,7 +1,7 @@
 """Files in folders, for sites without any network: jobs in inbox/new, results in outbox/new."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -10,6 +10,7 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.core.errors import TransportError
+from agent.core.lane import LANES, Lane
 from agent.core.ports import Clock, Offer, Rejection, Sealed
 from agent.transport import _folders as folders
 from agent.transport._inbox import Inbox
@@ -63,13 +64,16 @@ class FileDrop:
         except TransportError:
             return None
 
-    async def offers(self, free: int) -> Sequence[Offer]:
-        """Up to `free` new envelopes, oldest first. With none there, looks once more after `poll_seconds`."""
-        found = await self._run(lambda: self._inbox.poll(free)) if free > 0 else []
+    async def offers(self, free: int, lanes: Collection[Lane] = LANES) -> Sequence[Offer]:
+        """Up to `free` new envelopes of these lanes, oldest first. With none, looks once more after `poll_seconds`.
+
+        File work is not cut short by a cancellation: what it claimed is returned.
+        """
+        found = await self._run(lambda: self._inbox.poll(free, lanes)) if free > 0 else []
         if found:
             return found
         await anyio.sleep(self._poll_seconds)
-        return await self._run(lambda: self._inbox.poll(free)) if free > 0 else []
+        return await self._run(lambda: self._inbox.poll(free, lanes)) if free > 0 else []
 
     async def recovered(self) -> Sequence[Offer]:
         """Envelopes in processing that this run does not hold. Call before `offers`."""

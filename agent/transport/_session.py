@@ -1,0 +1,256 @@
+"""One agent's session with a Router: leases are asked for, accepted, kept alive, and given up; orders are passed on.
+
+A lease that was not renewed for as long as it lasts counts as lost here too, so that a job never runs on unknown to the
+Router for long. All durations are monotonic; the Router's clock counts for nothing.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import anyio
+from anyio import to_thread
+
+from agent.core.errors import TransportError
+from agent.core.lane import Lane
+from agent.core.ports import Clock
+from agent.transport._http import Http, RouterRefusalError
+from agent.transport._instance import Instance
+from agent.transport._leases import Held, Leases
+from agent.wire import calls
+from agent.wire.calls import Offered, Order
+
+GRACE_SECONDS: Final = 5.0
+"""How long after a lease ran out its job is ended here."""
+_ORDERS_SECONDS: Final = 25.0
+_RETRY_SECONDS: Final = 2.0
+_LOST: Final = frozenset({"lease.lost", "offer.lapsed", "not_found", "job.ended"})
+_LOGGER = logging.getLogger(__name__)
+
+
+class Told(Protocol):
+    """Who is told what the Router says of jobs that run. `ref` is the job's id."""
+
+    def cancel(self, ref: str) -> None:
+        """The submitter asked for its end."""
+        ...
+
+    def lost(self, ref: str) -> None:
+        """The Router gave the lease up: whatever the job does now may happen a second time elsewhere."""
+        ...
+
+    def drain(self) -> None:
+        """No new jobs should be taken by this agent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """What the agent says of itself when it opens a session."""
+
+    version: str
+    labels: Mapping[str, str]
+    slots: Mapping[Lane, int]
+
+
+class Session:
+    """Calls of one agent, in one event loop. Opens a session when there is none, and again when it was forgotten."""
+
+    def __init__(self, http: Http, leases: Leases, instance: Instance, *, who: Who, clock: Clock, wait: float) -> None:
+        """Args: `wait` is the length of a long poll in seconds."""
+        self._http, self._leases, self._instance, self._who = http, leases, instance, who
+        self._clock, self._wait = clock, wait
+        self._open: calls.Session | None = None
+        self._opening = anyio.Lock()
+        self._polling = 0
+        self._renewed: dict[str, float] = {}
+        self._pause_until = 0.0
+        self._draining = False
+        self._orders: list[Order] = []
+
+    async def aclose(self) -> None:
+        """End the session: offers that were not accepted go back. If the call fails, the Router finds out by itself."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            with anyio.move_on_after(_RETRY_SECONDS, shield=True):
+                try:
+                    await self._http.tell("DELETE", f"/sessions/{opened.session}")
+                except TransportError as error:
+                    _LOGGER.info("the session was not closed: %s", error)
+
+    async def drain(self) -> None:
+        """Take nothing more. Raises TransportError."""
+        self._draining = True
+        if self._open is not None:
+            await self._http.tell("POST", f"/sessions/{self._open.session}/drain")
+
+    async def lease(self, free: Mapping[Lane, int]) -> Sequence[Held]:
+        """Offers, each held durably; after at most one long poll. Raises TransportError."""
+        opened = await self._opened()
+        body = {"session": opened.session, "free": {lane: count for lane, count in free.items() if count > 0}}
+        if self._draining or not body["free"] or self._clock.monotonic() < self._pause_until:
+            await anyio.sleep(min(self._wait, _RETRY_SECONDS))
+            return ()
+        self._polling += 1
+        try:
+            path = f"/lease?wait={int(self._wait)}"
+            leased = await self._http.call(calls.Leased, "POST", path, wait=self._wait, json=body)
+        except RouterRefusalError as refusal:
+            self._refused(refusal)
+            raise
+        finally:
+            self._polling -= 1
+        if leased is None:
+            return ()
+        self._orders.extend(leased.orders)
+        return [await to_thread.run_sync(self._hold, offered) for offered in leased.jobs]
+
+    def _hold(self, offered: Offered) -> Held:
+        held = Held(
+            job=offered.job,
+            lease=offered.lease,
+            fence=offered.fence,
+            attempt=offered.attempt,
+            envelope=offered.envelope.encode("ascii", "replace"),
+        )
+        self._leases.put(held)
+        return held
+
+    async def accept(self, job: str) -> bool:
+        """Tell the Router that the job starts; False: somebody else may have it by now. Raises TransportError."""
+        held = await to_thread.run_sync(self._leases.of, job)
+        if held is None:
+            return False
+        if held.accepted:
+            return True
+        opened = await self._opened()
+        body = {"session": opened.session, "lease": held.lease, "fence": held.fence}
+        try:
+            await self._http.call(calls.Accepted, "POST", f"/jobs/{job}/accept", json=body)
+        except RouterRefusalError as refusal:
+            self._refused(refusal)
+            if refusal.code not in _LOST:
+                raise
+            await to_thread.run_sync(self._leases.drop, job)
+            return False
+        await to_thread.run_sync(self._leases.put, replace(held, accepted=True))
+        self._renewed[job] = self._clock.monotonic()
+        return True
+
+    async def hand_back(self, jobs: Sequence[str]) -> None:
+        """Give offers back that were not accepted. Raises TransportError."""
+        held = [one for job in jobs if (one := await to_thread.run_sync(self._leases.of, job)) and not one.accepted]
+        if held:
+            await self._http.tell("POST", "/hand-back", json={"leases": [one.lease for one in held]})
+        for one in held:
+            await to_thread.run_sync(self._leases.drop, one.job)
+
+    async def run(self, told: Told, running: "Running") -> None:
+        """Renew leases, hear orders. Never ends by itself; what fails is tried again."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._beat, told, running)
+            tasks.start_soon(self._listen, told)
+
+    async def _beat(self, told: Told, running: "Running") -> None:
+        while True:
+            seconds = 15.0 if self._open is None else self._open.heartbeat_seconds
+            held = [one for one in self._leases.all() if one.accepted and running(one.job)]
+            if held:
+                try:
+                    await self._beat_once(held, told)
+                except TransportError as error:
+                    _LOGGER.info("leases were not renewed: %s", error)
+                    seconds = _RETRY_SECONDS
+                self._give_up(held, told)
+            await anyio.sleep(seconds)
+
+    async def _beat_once(self, held: Sequence[Held], told: Told) -> None:
+        opened = await self._opened()
+        body = {"session": opened.session, "leases": [one.lease for one in held]}
+        asked = self._clock.monotonic()
+        try:
+            beaten = await self._http.call(calls.Beaten, "POST", "/heartbeat", json=body)
+        except RouterRefusalError as refusal:
+            self._refused(refusal)
+            raise
+        for one in held:
+            match beaten.leases.get(one.lease, "lost") if beaten is not None else "lost":
+                case "ok":
+                    self._renewed[one.job] = asked
+                case "cancel":
+                    self._renewed[one.job] = asked
+                    told.cancel(one.job)
+                case _:
+                    told.lost(one.job)
+
+    def _give_up(self, held: Sequence[Held], told: Told) -> None:
+        """Leases that could not be renewed in their time are lost, whatever the reason."""
+        lasts = 60.0 if self._open is None else self._open.lease_seconds
+        now = self._clock.monotonic()
+        for one in held:
+            if now - self._renewed.setdefault(one.job, now) > lasts + GRACE_SECONDS:
+                told.lost(one.job)
+
+    async def _listen(self, told: Told) -> None:
+        """Orders come with polls for work; while there is none of those, they are asked for."""
+        while True:
+            opened = self._open
+            if opened is None or self._polling:
+                self._obey((), told)
+                await anyio.sleep(_RETRY_SECONDS / 4)
+                continue
+            path = f"/sessions/{opened.session}/orders?wait={int(_ORDERS_SECONDS)}"
+            try:
+                said = await self._http.call(calls.Leased, "GET", path, wait=_ORDERS_SECONDS)
+            except TransportError as error:
+                if isinstance(error, RouterRefusalError):
+                    self._refused(error)
+                await anyio.sleep(_RETRY_SECONDS)
+            else:
+                self._obey(() if said is None else said.orders, told)
+
+    def _obey(self, orders: Sequence[Order], told: Told) -> None:
+        waiting, self._orders = self._orders, []
+        for order in (*waiting, *orders):
+            match order:
+                case Order(order="cancel", lease=str(lease)):
+                    held = self._leases.by_lease(lease)
+                    if held is not None:
+                        told.cancel(held.job)
+                case Order(order="drain"):
+                    told.drain()
+                case Order(order="pause"):
+                    self._pause_until = self._clock.monotonic() + (order.seconds or 0.0)
+                case _:
+                    _LOGGER.info("an order that this agent does not know was passed over")
+
+    async def _opened(self) -> calls.Session:
+        async with self._opening:
+            if self._open is None:
+                mine = await to_thread.run_sync(self._instance.begin)
+                body: dict[str, object] = {
+                    "instance": mine.now,
+                    "slots": dict(self._who.slots),
+                    "version": self._who.version,
+                    "labels": dict(self._who.labels),
+                    **({"previous": mine.before} if mine.before else {}),
+                }
+                self._open = await self._http.call(calls.Session, "POST", "/sessions", json=body)
+                if self._open is None:
+                    raise TransportError("The Router opened no session. Fix: its version may be too old.")
+                await to_thread.run_sync(self._instance.opened)
+            return self._open
+
+    def _refused(self, refusal: RouterRefusalError) -> None:
+        """A session that the Router does not know any more is opened anew by the next call."""
+        if refusal.code == "session.unknown":
+            self._open = None
+
+
+class Running(Protocol):
+    """Whether a job is still under way here: of those that are not, no lease is renewed."""
+
+    def __call__(self, job: str) -> bool:
+        """Whether the job is claimed and not settled."""
+        ...
