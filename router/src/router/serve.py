@@ -1,7 +1,9 @@
 """Composition root: files and numbers -> a running Router."""
 
 import logging
-from typing import Final
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -9,6 +11,7 @@ from router.ca.authority import Authority
 from router.server import tls
 from router.server.app import application
 from router.server.protocol import PeerProtocol
+from router.service import files as disk
 from router.service.bell import Bell
 from router.service.files import Files
 from router.service.hub import Hub, Terms
@@ -16,6 +19,9 @@ from router.service.parking import Parking
 from router.service.writer import Writer
 from router.store.parts import FolderParts
 from router.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from router.cli.site import Settings
 
 BACKLOG: Final = 128
 MOST_CONNECTIONS: Final = 8192
@@ -58,3 +64,19 @@ def server_of(hub: Hub, files: Files, host: str, port: int, version: str) -> uvi
         timeout_graceful_shutdown=5,
     )
     return uvicorn.Server(config)
+
+
+def run(folder: Path, settings: "Settings", host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StoreError, and OSError for an address that cannot be had."""
+    files = Files(folder)
+    authority = disk.load(files, settings.domain)
+    terms = Terms(
+        open_jobs=settings.open_jobs,
+        stored_bytes=settings.stored_bytes,
+        result_bytes=settings.result_bytes,
+        keep_results_seconds=settings.keep_results_hours * 3600,
+        keep_jobs_seconds=settings.keep_jobs_hours * 3600,
+        agent_hours=settings.agent_hours,
+    )
+    server = server_of(hub_of(files, authority, terms), files, host, port, version("meridyen-router"))
+    server.run()

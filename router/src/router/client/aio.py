@@ -214,6 +214,10 @@ class AsyncClient:
             task = tasks.sql(task, source, None, "arrow")
         return await self.submit({"kind": "explain", "task": dict(task)}, Terms(**terms))
 
+    def job(self, job_id: str, digest: str | None = None) -> AsyncJob:
+        """A job that was submitted earlier, perhaps elsewhere. With its `digest`, only its own result is opened."""
+        return AsyncJob(self, Signed(job_id, b"", digest))
+
     def open(self, file: IO[bytes], digest: str | None = None) -> Opened:
         """Open a sealed result: signed by a pinned agent, of just this job, for this key. Raises ResultError."""
         try:

@@ -118,5 +118,9 @@ class Client:
         """See `AsyncClient.explain`."""
         return self._job(partial(self._client.explain, task, **asked))
 
+    def job(self, job_id: str, digest: str | None = None) -> Job:
+        """See `AsyncClient.job`."""
+        return Job(self._portal, self._client.job(job_id, digest))
+
     def _job(self, submit: Callable[[], Any]) -> Job:
         return Job(self._portal, self._portal.call(submit))

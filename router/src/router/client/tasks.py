@@ -38,11 +38,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A job as it goes out. `digest` is what its result has to name."""
+    """A job as it goes out. `digest` is what its result has to name; None: not known here any more."""
 
     id: str
     envelope: bytes
-    digest: str
+    digest: str | None
 
 
 def sql(statement: str, source: str, params: Mapping[str, Any] | None, format: Format) -> dict[str, Any]:  # noqa: A002

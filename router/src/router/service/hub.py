@@ -43,7 +43,7 @@ class Hub:
     now: Callable[[], float] = time.time
     seen: dict[str, float] = field(default_factory=dict)
     sessions: dict[str, SessionView] = field(default_factory=dict)
-    revoked: set[AgentId] = field(default_factory=set)
+    revoked: frozenset[AgentId] = frozenset()
 
     def session(self, session_id: str, agent: AgentId) -> SessionView:
         """An open session of just this agent; it is alive. Raises RouterProblem(session.unknown | auth.invalid)."""
@@ -71,6 +71,7 @@ class Hub:
         operations = [ops.Tick(self.terms.keep_results_seconds, self.terms.keep_jobs_seconds)]
         put = self.writer.put(*([ops.Seen(seen)] if seen else []), *operations)
         ticked: ops.Ticked = await put[-1]
+        self.revoked = self.store.revoked(self.now())
         for queue in ticked.queued:
             self.parking.wake(queue)
         for job_id in ticked.ended:

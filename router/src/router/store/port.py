@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from router.core.agents import AgentView, SessionView, TokenView
+from router.core.agents import AgentId, AgentView, SessionView, TokenView
 from router.core.jobs import JobView, State
 from router.core.ops import Op
 from router.core.problem import RouterProblem
@@ -79,6 +79,10 @@ class Store(Protocol):
 
     def agents(self, tenant: str | None) -> tuple[AgentView, ...]:
         """Enrolled agents."""
+        ...
+
+    def revoked(self, now: float) -> frozenset[AgentId]:
+        """Agents that were revoked while a certificate of theirs is still within its life."""
         ...
 
     def session(self, session_id: str) -> SessionView | None:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from router.core.agents import AgentView, SessionView, TokenView
+from router.core.agents import AgentId, AgentView, SessionView, TokenView
 from router.core.jobs import JobView
 from router.store import rows
 from router.store.ops.common import HELD
@@ -104,6 +104,11 @@ class Reads(ABC):
         """See `Store.agents`."""
         found = self._all(f"{_AGENTS} WHERE a.tenant = ? OR ? = '' ORDER BY a.tenant, a.name", *[tenant or ""] * 2)
         return tuple(rows.agent(row) for row in found)
+
+    def revoked(self, now: float) -> frozenset[AgentId]:
+        """See `Store.revoked`."""
+        found = self._all("SELECT tenant, name FROM agents WHERE revoked IS NOT NULL AND not_after > ?", now)
+        return frozenset(AgentId(tenant=row["tenant"], name=row["name"]) for row in found)
 
     def session(self, session_id: str) -> SessionView | None:
         """See `Store.session`."""
