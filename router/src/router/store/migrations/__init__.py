@@ -1,0 +1,1 @@
+"""Alembic's scripts for PostgreSQL: each runs one version of `router.store.schema`."""
