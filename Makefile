@@ -14,7 +14,7 @@ WORKERS ?= auto
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
-CODE := agent benchmarks tests
+CODE := agent benchmarks router/src tests
 
 .PHONY: help setup demo test test-full test-slow check fix bench mutants clean \
   check-lint check-format check-types check-imports check-architecture docs
@@ -78,14 +78,16 @@ fix: $(READY) docs ## format, repair what ruff can repair, write the generated f
 docs: $(READY)
 	$(BIN)/python -m agent.core.reference
 	$(BIN)/python -m agent.dialects.reference
+	$(BIN)/python -m agent.guard.python.reference
 	$(BIN)/python -m agent.settings
 	$(BIN)/python -m agent.wire.schemas docs/schema
 
 bench: $(READY) ## measure, print a table, write benchmarks/results.json
 	@$(BIN)/python -m benchmarks
 
-mutants: $(READY) ## mutation score of guard and masking, at least 85 %; ONLY='agent.guard.scan*' for a part
-	@nice -n 15 $(BIN)/python -m tests.support.mutants $(if $(ONLY),'$(ONLY)')
+mutants: $(READY) ## mutation score of guard and masking, at least 85 %; SAMPLE=400 SEED=1, ONLY='*.scan.*', SHOW=name
+	@nice -n 15 $(BIN)/python -m tests.support.mutants $(if $(ONLY),--only '$(ONLY)') $(if $(SAMPLE),--sample $(SAMPLE)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(SHOW),--show '$(SHOW)')
 
 clean: ## remove everything that was made here: environment, caches, builds
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

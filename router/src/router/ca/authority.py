@@ -1,6 +1,6 @@
 """A CA key -> short-lived certificates for agents that keep their keys to themselves, and the Router's own."""
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from router.core.problem import RouterProblem
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 90
 AGENT_HOURS: Final = 24
-_BACKDATED = datetime.timedelta(minutes=10)
+_BACKDATED = dt.timedelta(minutes=10)
 """A certificate is valid a little before it is made: the agent's clock may be behind."""
 _MAX_CSR_BYTES: Final = 16_384
 
@@ -47,11 +47,8 @@ class Authority:
         """A new CA, valid for ten years. `now`: Unix seconds."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Meridyen Router CA {domain}")])
-        usage = x509.KeyUsage(
-            digital_signature=False, key_cert_sign=True, crl_sign=True, content_commitment=False,
-            key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-        )  # fmt: skip
-        builder = _builder(name, name, key.public_key(), now, datetime.timedelta(days=CA_DAYS))
+        usage = _usage(signs_certificates=True)
+        builder = _builder(name, name, key.public_key(), now, dt.timedelta(days=CA_DAYS))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(usage, critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -80,7 +77,7 @@ class Authority:
         """
         request = _request(csr)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, agent.name)])
-        life = datetime.timedelta(hours=hours)
+        life = dt.timedelta(hours=hours)
         builder = _builder(name, self.certificate.subject, request.public_key(), now, life)
         uri = x509.UniformResourceIdentifier(uri_of(agent, self.domain))
         builder = builder.add_extension(x509.SubjectAlternativeName([uri]), critical=True)
@@ -90,16 +87,13 @@ class Authority:
         """The Router's own certificate for these host names and addresses."""
         named = list(hosts)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, named[0][:64])])
-        life = datetime.timedelta(days=SERVER_DAYS)
+        life = dt.timedelta(days=SERVER_DAYS)
         builder = _builder(name, self.certificate.subject, key.public_key(), now, life)
         builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_host, named))), critical=False)
         return self._sign(builder, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def _sign(self, builder: x509.CertificateBuilder, purpose: x509.ObjectIdentifier) -> Issued:
-        usage = x509.KeyUsage(
-            digital_signature=True, key_cert_sign=False, crl_sign=False, content_commitment=False,
-            key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-        )  # fmt: skip
+        usage = _usage(signs_certificates=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(usage, critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -125,6 +119,7 @@ def private_pem(key: Key) -> bytes:
 
 
 def _request(csr: bytes) -> x509.CertificateSigningRequest:
+    request: x509.CertificateSigningRequest | None = None
     try:
         request = x509.load_pem_x509_csr(csr[:_MAX_CSR_BYTES])
         key = request.public_key()
@@ -134,15 +129,29 @@ def _request(csr: bytes) -> x509.CertificateSigningRequest:
         )
     except (ValueError, TypeError):
         sound = False
-    if not sound:
+    if request is None or not sound:
         raise RouterProblem("enroll.request")
     return request
 
 
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: object, now: float, life: datetime.timedelta
+    subject: x509.Name, issuer: x509.Name, key: object, now: float, life: dt.timedelta
 ) -> x509.CertificateBuilder:
-    begun = datetime.datetime.fromtimestamp(now, tz=datetime.UTC)
+    begun = dt.datetime.fromtimestamp(now, tz=dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -66,7 +66,7 @@ def _task(path: Path, source: str | None, inputs: "list[str] | tuple[()]") -> di
         return found
     if path.suffix == ".py":
         named = dict(one.partition("=")[::2] for one in inputs)
-        return tasks.python(text, named, None, source, "pandas", ())
+        return tasks.python(text, inputs=named, source=source)
     if source is None:
         raise ConfigurationError("task.source", "The statement names no source.", "Add --source NAME.")
     return tasks.sql(text.strip(), source, None, "arrow")

@@ -200,7 +200,10 @@ class AsyncClient:
         **terms: Any,
     ) -> AsyncJob:
         """A program over named inputs: statements (of `source`), task objects, lists of rows, or frames."""
-        return await self.submit(tasks.python(code, inputs, variables, source, frames, charts), Terms(**terms))
+        return await self.submit(
+            tasks.python(code, inputs=inputs, variables=variables, source=source, frames=frames, charts=charts),
+            Terms(**terms),
+        )
 
     async def catalog(self, source: str, *, relations: Sequence[str] = (), **terms: Any) -> AsyncJob:
         """What a source holds, as far as the site's policy shows it."""

@@ -56,6 +56,7 @@ class JobError(ClientError):
         code: str,
         message: str,
         hint: str = "",
+        *,
         problems: Sequence[Problem] = (),
         stdout: str = "",
         stderr: str = "",

@@ -1,6 +1,6 @@
 """Rows or a frame -> an inline table of the protocol."""
 
-import datetime
+import datetime as dt
 import decimal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ def _type(name: str, field: Any) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, (datetime.datetime, datetime.date)):
+    if isinstance(value, (dt.datetime, dt.date)):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return str(value)

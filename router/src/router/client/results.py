@@ -97,9 +97,9 @@ class Result:
 
     def polars(self) -> Any:
         """The rows as a `polars.DataFrame`."""
-        import polars  # noqa: PLC0415 - an optional library
+        import polars as pl  # noqa: PLC0415 - an optional library
 
-        return polars.from_arrow(self.arrow())
+        return pl.from_arrow(self.arrow())
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows as dicts. Columns of one name overwrite each other: use `arrow()` for those."""
@@ -139,9 +139,9 @@ def result_of(job_id: str, opened: Opened) -> Result:
         outcome.code,
         outcome.message,
         outcome.hint,
-        tuple(Problem(**problem.model_dump()) for problem in outcome.problems),
-        _text(opened.members, "stdout.txt"),
-        _text(opened.members, "stderr.txt"),
+        problems=tuple(Problem(**problem.model_dump()) for problem in outcome.problems),
+        stdout=_text(opened.members, "stdout.txt"),
+        stderr=_text(opened.members, "stderr.txt"),
     )
 
 

@@ -58,11 +58,12 @@ def sql(statement: str, source: str, params: Mapping[str, Any] | None, format: F
 
 def python(
     code: str,
-    inputs: Mapping[str, Any] | None,
-    variables: Mapping[str, Any] | None,
-    source: str | None,
-    frames: str,
-    charts: Sequence[str],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
+    source: str | None = None,
+    frames: str = "pandas",
+    charts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A `python` task. An input is a statement (with `source`), a task object, a list of rows, or a frame."""
     named = {name: _input(name, value, source) for name, value in (inputs or {}).items()}

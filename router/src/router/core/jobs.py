@@ -27,6 +27,7 @@ HELD: frozenset[State] = frozenset({"offered", "running", "uploading"})
 """An agent has it."""
 
 Slot = Literal["sql", "python"]
+SLOTS: tuple[Slot, ...] = ("sql", "python")
 
 OFFER_SECONDS = 10.0
 LEASE_SECONDS = 60.0

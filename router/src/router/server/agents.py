@@ -52,7 +52,7 @@ class AgentCalls:
             instance=said.instance,
             previous=said.previous,
             labels=said.labels,
-            slots=dict(said.slots),
+            slots={str(slot): count for slot, count in said.slots.items()},
             version=said.version,
         )
         opened = await self._hub.writer.do(ops.OpenSession(hello, new_ulid(self._hub.now())))

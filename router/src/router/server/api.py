@@ -89,7 +89,7 @@ def _routes(calls: SubmitterCalls) -> APIRouter:
 
     @routes.get("/jobs/{job_id}", responses=_told("not_found"), dependencies=bearer)
     async def get_job(job_id: JobId, caller: Caller, wait: Wait = 0, since: Since = None) -> Job:
-        """Where a job stands. With `wait`, answers at its end, or after so many seconds; with `since`, at any change."""
+        """Where a job stands. With `wait`, answers at its end, or after that time; with `since`, at any change."""
         return await calls.one(job_id, wait, since, caller)
 
     @routes.get("/jobs/{job_id}/result", responses=_told("not_found", "result.missing")

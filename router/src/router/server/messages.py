@@ -24,7 +24,7 @@ class _Out(msgspec.Struct, omit_defaults=True, frozen=True):
     pass
 
 
-class EnrollIn(_In):
+class EnrollIn(_In, frozen=True):
     """POST /v1/enroll. `csr`: PEM. `name` becomes the agent's within the token's tenant."""
 
     token: Annotated[str, Meta(min_length=16, max_length=256)]
@@ -33,7 +33,7 @@ class EnrollIn(_In):
     labels: Labels = {}
 
 
-class CertificateOut(_Out):
+class CertificateOut(_Out, frozen=True):
     """`certificate` and `ca` in PEM; renew between the two moments, Unix seconds."""
 
     certificate: str
@@ -44,13 +44,13 @@ class CertificateOut(_Out):
     pool: str
 
 
-class RenewIn(_In):
+class RenewIn(_In, frozen=True):
     """POST /v1/renew, over the current certificate."""
 
     csr: Annotated[str, Meta(max_length=16_384)]
 
 
-class SessionIn(_In):
+class SessionIn(_In, frozen=True):
     """POST /v1/sessions. `instance` is random for each start; `previous` the one before, kept in state_dir."""
 
     instance: Id
@@ -60,7 +60,7 @@ class SessionIn(_In):
     labels: Labels = {}
 
 
-class SessionOut(_Out):
+class SessionOut(_Out, frozen=True):
     """An open session. `heartbeat_seconds` counts only while there are leases."""
 
     session: str
@@ -71,14 +71,14 @@ class SessionOut(_Out):
     lease_seconds: float
 
 
-class LeaseIn(_In):
+class LeaseIn(_In, frozen=True):
     """POST /v1/lease?wait=25."""
 
     session: Id
     free: Slots
 
 
-class JobOut(_Out):
+class JobOut(_Out, frozen=True):
     """An offer. `envelope` is the job's JWS, byte for byte."""
 
     job: str
@@ -89,7 +89,7 @@ class JobOut(_Out):
     offer_expires: float
 
 
-class Order(_Out):
+class Order(_Out, frozen=True):
     """What an agent is told: end a lease's job, take no more, or stop asking for a while."""
 
     order: Literal["cancel", "drain", "pause"]
@@ -97,14 +97,14 @@ class Order(_Out):
     seconds: float | None = None
 
 
-class LeaseOut(_Out):
+class LeaseOut(_Out, frozen=True):
     """The answer to a poll; 204 instead when both would be empty."""
 
     jobs: list[JobOut] = []
     orders: list[Order] = []
 
 
-class AcceptIn(_In):
+class AcceptIn(_In, frozen=True):
     """POST /v1/jobs/{id}/accept."""
 
     session: Id
@@ -112,32 +112,32 @@ class AcceptIn(_In):
     fence: Fence
 
 
-class AcceptOut(_Out):
+class AcceptOut(_Out, frozen=True):
     """The attempt that is counted."""
 
     attempt: int
 
 
-class HandBackIn(_In):
+class HandBackIn(_In, frozen=True):
     """POST /v1/hand-back: offers that were not accepted and will not be."""
 
     leases: LeaseIds
 
 
-class HeartbeatIn(_In):
+class HeartbeatIn(_In, frozen=True):
     """POST /v1/heartbeat: all leases of a session at once."""
 
     session: Id
     leases: LeaseIds
 
 
-class HeartbeatOut(_Out):
+class HeartbeatOut(_Out, frozen=True):
     """What becomes of each lease."""
 
     leases: dict[str, Literal["ok", "cancel", "lost"]]
 
 
-class EventIn(_In):
+class EventIn(_In, frozen=True):
     """POST /v1/jobs/{id}/events: all that leaves of a running job unsealed. `rows`: `0`, `<10`, `10`, `100`, …"""
 
     lease: Id
@@ -146,7 +146,7 @@ class EventIn(_In):
     rows: Rows | None = None
 
 
-class RejectIn(_In):
+class RejectIn(_In, frozen=True):
     """POST /v1/jobs/{id}/reject: the envelope is not trusted here; `code` says why."""
 
     lease: Id
@@ -154,14 +154,14 @@ class RejectIn(_In):
     code: Annotated[str, Meta(pattern=r"^(envelope|file)\.[a-z_]{1,40}$")]
 
 
-class LandedOut(_Out):
+class LandedOut(_Out, frozen=True):
     """Where the job stands after its result came."""
 
     state: str
     result: str
 
 
-class ProblemOut(_Out):
+class ProblemOut(_Out, frozen=True):
     """Every answer that is an error."""
 
     code: str

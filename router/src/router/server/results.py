@@ -67,7 +67,7 @@ class ResultCalls:
         return answer({"parts": {str(index): digest for index, (digest, _) in sorted(held.items())}})
 
     async def complete(self, request: Request) -> Response:
-        """POST …/results/{id}: the manifest, or a whole small result. 409 result.late: kept aside, it does not count."""
+        """POST …/results/{id}: the manifest, or a whole small result. 409 result.late: kept aside."""
         agent, (job, result, lease, fence) = self._agent(request), _addressed(request)
         whole = request.headers.get("content-type") == MRES
         data = await body(request, MAX_INLINE_BYTES if whole else MAX_MANIFEST_BYTES)

@@ -73,6 +73,7 @@ class Problem(_Model):
 
 
 def job_of(job: JobView) -> Job:
+    """As a submitter sees it."""
     return Job(
         id=job.id,
         audience=job.audience,

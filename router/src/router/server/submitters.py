@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from agent.wire import jws, strictjson
 from agent.wire.container import MAGIC
 from agent.wire.keys import decode_base64url
-from agent.wire.models import MAX_PAYLOAD_BYTES, JobModel
+from agent.wire.models import JobModel
 from agent.wire.signing import JOB_TYPE, MAX_ENVELOPE_BYTES, job_digest
+from agent.wire.tasks import MAX_PAYLOAD_BYTES
 from router.core import ops
 from router.core.agents import SILENT_SECONDS, TokenView
 from router.core.jobs import ENDED, JobView, NewJob, State

@@ -24,4 +24,4 @@ def context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
 
 def shrink_buffers() -> None:
     """An idle connection keeps one TLS record's room instead of 256 KiB: 69 KiB each instead of 274, as measured."""
-    asyncio.sslproto.SSLProtocol.max_size = _BUFFER_BYTES  # type: ignore[attr-defined]
+    asyncio.sslproto.SSLProtocol.max_size = _BUFFER_BYTES

@@ -16,7 +16,7 @@ from typing import Any
 
 from router.core import ops
 from router.core.agents import AgentId, SessionView
-from router.core.jobs import JobView, Offered, Slot, slot_of
+from router.core.jobs import SLOTS, JobView, Offered, Slot, slot_of
 from router.core.problem import RouterProblem
 from router.service.bell import Bell, session_key
 from router.service.writer import Writer
@@ -78,13 +78,13 @@ class Parking:
         else:
             submitted, leased = self._writer.put(op, poller.lease())
             poller.given.set_result(leased)
-        return await asyncio.shield(submitted)  # type: ignore[no-any-return]
+        return await asyncio.shield(submitted)
 
     def wake(self, queue: str) -> None:
         """There may be work in a queue: pollers look, as many as wait there."""
         self._mark(queue)
-        for slot in ("python", "sql"):
-            while (poller := self._next(queue, slot)) is not None:  # type: ignore[arg-type]
+        for slot in SLOTS:
+            while (poller := self._next(queue, slot)) is not None:
                 (leased,) = self._writer.put(poller.lease())
                 poller.given.set_result(leased)
 
@@ -163,7 +163,11 @@ class Parking:
         except RouterProblem:
             return  # going down: the offers lapse by themselves
         queues = [queue_of(session.tenant, one) for one in (f"agent:{session.agent}", f"pool:{session.pool}")]
-        back.add_done_callback(lambda _: [self.wake(queue) for queue in queues])
+        back.add_done_callback(partial(self._wake_all, queues))
+
+    def _wake_all(self, queues: Iterable[str], _: object) -> None:
+        for queue in queues:
+            self.wake(queue)
 
     def _next(self, queue: str, slot: Slot) -> _Poller | None:
         """The poller that has waited longest and has this slot free."""

@@ -71,7 +71,7 @@ class Writer:
             try:
                 answers: list[object] = list(self._store.apply([op for op, _ in batch], self._now()))
             except StoreError as error:
-                _LOGGER.exception("%d operations were not written: %s", len(batch), error)
+                _LOGGER.error("%d operations were not written: %s", len(batch), error)  # noqa: TRY400 - no traceback: values
                 answers = [RouterProblem("store.unavailable", retry_after=2.0)] * len(batch)
             except Exception as error:
                 _LOGGER.exception("%d operations met a defect: %s", len(batch), type(error).__name__)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import errors
 from psycopg.rows import dict_row
+from typing_extensions import override
 
 from router.core.ops import Op
 from router.core.problem import RouterProblem
@@ -121,6 +122,7 @@ class PostgresStore(Reads):
                 f"The store's tables are of layout {version}, this Router knows {newest}. Fix: `router db upgrade`."
             )
 
+    @override
     @contextmanager
     def _reading(self) -> Iterator[Callable[[str, Sequence[object]], Sequence[Row]]]:
         with _translated():

@@ -10,8 +10,8 @@ from router.core.jobs import JobView
 Row = Mapping[str, Any]
 
 JOB_COLUMNS = (
-    "id, tenant, audience, kind, state, attempt, max_attempts, priority, created, changed, expires, result_until, agent,"
-    " code, outcome, result_id, digest, cancelling, phase, rows_about, submitter"
+    "id, tenant, audience, kind, state, attempt, max_attempts, priority, created, changed, expires, result_until,"
+    " agent, code, outcome, result_id, digest, cancelling, phase, rows_about, submitter"
 )
 AGENT_COLUMNS = (
     "a.tenant AS tenant, a.name AS name, a.pool AS pool, a.labels AS labels, a.enrolled AS enrolled,"

@@ -59,14 +59,19 @@ _VERSION_1: Final = (
     "CREATE INDEX jobs_tenant ON jobs (tenant, id)",
     "CREATE TABLE envelopes (job_id TEXT PRIMARY KEY, envelope {blob} NOT NULL)",
     (
-        "CREATE TABLE results (result_id TEXT PRIMARY KEY, job_id TEXT NOT NULL, tenant TEXT NOT NULL, digest TEXT NOT NULL,"
-        " state TEXT NOT NULL, fence INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL, manifest {blob}, inline_parts {blob},"
+        "CREATE TABLE results (result_id TEXT PRIMARY KEY, job_id TEXT NOT NULL, tenant TEXT NOT NULL,"
+        " digest TEXT NOT NULL,"
+        " state TEXT NOT NULL, fence INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL, manifest {blob},"
+        " inline_parts {blob},"
         " parts TEXT NOT NULL, size BIGINT NOT NULL)"
     ),
     "CREATE INDEX results_job ON results (job_id)",
     "CREATE INDEX results_created ON results (created)",
     # Start-time fair turns: each submitter's next job stands behind its own last one, never behind all of another's.
-    "CREATE TABLE turns (queue TEXT NOT NULL, submitter TEXT NOT NULL, last BIGINT NOT NULL, PRIMARY KEY (queue, submitter))",
+    (
+        "CREATE TABLE turns (queue TEXT NOT NULL, submitter TEXT NOT NULL, last BIGINT NOT NULL,"
+        " PRIMARY KEY (queue, submitter))"
+    ),
     "CREATE TABLE usage (tenant TEXT PRIMARY KEY, open_jobs BIGINT NOT NULL, bytes BIGINT NOT NULL)",
     (
         "CREATE TABLE agents (tenant TEXT NOT NULL, name TEXT NOT NULL, pool TEXT NOT NULL, labels TEXT NOT NULL,"

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from typing_extensions import override
+
 from router.core.ops import Op
 from router.core.problem import RouterProblem
 from router.store import ops, schema
@@ -21,7 +23,7 @@ _CACHE_KIB: Final = 64 * 1024
 
 
 class SqliteStore(Reads):
-    """Satisfies `router.store.port.Store`. WAL with FULL: a commit that returned is never rolled back by a power cut."""
+    """Satisfies `Store`. WAL with FULL: a commit that returned is never rolled back by a power cut."""
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it (mode 0600), and bring its tables up to date. Raises StoreError."""
@@ -76,6 +78,7 @@ class SqliteStore(Reads):
         except Exception:  # noqa: BLE001 - a defect of one operation is its caller's answer
             return RouterProblem("internal")
 
+    @override
     @contextmanager
     def _reading(self) -> Iterator[Callable[[str, Sequence[object]], Sequence[Row]]]:
         with _translated():
@@ -115,7 +118,7 @@ class _Transaction:
         return found  # type: ignore[no-any-return]
 
     def all(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[Row]:
-        return self._execute(sql, parameters).fetchall()  # type: ignore[return-value]
+        return self._execute(sql, parameters).fetchall()
 
     def wake(self, queue: str) -> None:
         """The one process wakes its own pollers."""

@@ -17,7 +17,7 @@ WHERE a.tenant = ? AND a.name = ?
 
 
 def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
-    """See `ops.OpenSession`. Who presents the last instance takes over at once; else the silent one's end is awaited."""
+    """See `ops.OpenSession`. Who presents the last instance takes over at once; others wait until it is silent."""
     hello = op.hello
     agent = tx.one(
         f"SELECT pool, labels, revoked FROM agents WHERE tenant = ? AND name = ?{tx.lock}",  # noqa: S608  constant

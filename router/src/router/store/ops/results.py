@@ -10,7 +10,7 @@ from router.store.tx import Tx
 
 
 def upload(tx: Tx, op: ops.Upload) -> None:
-    """See `ops.Upload`. A job whose lease lapsed meanwhile still takes its result, as long as no later offer was made."""
+    """See `ops.Upload`. A job whose lease lapsed still takes its result, as long as no later offer was made."""
     row = leased(tx, op.agent, op.job_id, op.lease_id, op.fence)
     if row["result_id"] is not None and row["result_id"] != op.result_id:
         raise RouterProblem("result.conflict")
