@@ -73,6 +73,10 @@ class Https:
         """Renew leases and hear orders, as long as the service lives."""
         await self._session.run(told, running)
 
+    async def renew(self, csr: str) -> calls.Certificate:
+        """Have a new key certified, over the certificate in use. Raises TransportError."""
+        return _issued(await self._http.call(calls.Certificate, "POST", "/renew", json={"csr": csr}))
+
     async def aclose(self) -> None:
         """End the session and close the connections."""
         await self._session.aclose()
@@ -156,6 +160,27 @@ class Https:
     async def settle(self, ref: str) -> None:
         """Forget the lease. Idempotent."""
         await to_thread.run_sync(self._leases.drop, ref)
+
+
+async def enroll(
+    config: Config, *, token: str, name: str, csr: str, labels: Mapping[str, str]
+) -> calls.Certificate:
+    """Have a fresh key certified under a one-time token. Raises TransportError.
+
+    `config.ca_file` has to be the Router's CA, or None where its certificate is one that the system trusts.
+    """
+    http = Http(Reach(config.urls, config.proxy, config.no_proxy), Material(ca=config.ca_file, pins=config.pins))
+    try:
+        body = {"token": token, "name": name, "csr": csr, "labels": dict(labels)}
+        return _issued(await http.call(calls.Certificate, "POST", "/enroll", json=body))
+    finally:
+        await http.aclose()
+
+
+def _issued(certificate: calls.Certificate | None) -> calls.Certificate:
+    if certificate is None:
+        raise TransportError("The Router issued no certificate. Fix: its version may be too old.")
+    return certificate
 
 
 def _whole(sealed: Sealed) -> bytes:

@@ -35,6 +35,7 @@ def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
             raise RouterProblem(
                 "session.held", f"Another instance of this agent was seen {since} s ago.", retry_after=SILENT_SECONDS
             )
+        _pass_on(tx, str(held["id"]), op.session if known else None)
         _end_session(tx, str(held["id"]))
     granted = json.loads(agent["labels"])
     labels = {**{name: value for name, value in hello.labels.items() if granted.get(name, value) == value}, **granted}
@@ -55,8 +56,20 @@ def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
     )
 
 
+def _pass_on(tx: Tx, session: str, successor: str | None) -> None:
+    """What runs goes on under a successor, who has the leases on disk; without one it is lost."""
+    if successor is not None:
+        tx.run(
+            "UPDATE jobs SET session = ? WHERE session = ? AND state IN ('running', 'uploading')", (successor, session)
+        )
+        return
+    held = f"SELECT * FROM jobs WHERE session = ? AND state IN ('running', 'uploading'){tx.lock}"  # noqa: S608  constant
+    for row in tx.all(held, (session,)):
+        let_go(tx, row)
+
+
 def _end_session(tx: Tx, session: str) -> None:
-    """Unaccepted offers go back. What runs keeps its lease: the agent that took over may still deliver it."""
+    """Unaccepted offers go back. What runs is lost when nobody takes over in time."""
     for row in tx.all(f"SELECT * FROM jobs WHERE session = ? AND state = 'offered'{tx.lock}", (session,)):  # noqa: S608  constant
         let_go(tx, row)
     tx.run("DELETE FROM sessions WHERE id = ?", (session,))
