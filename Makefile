@@ -87,7 +87,7 @@ bench: $(READY) ## measure, print a table, write benchmarks/results.json
 
 mutants: $(READY) ## mutation score of guard and masking, at least 85 %; SAMPLE=400 SEED=1, ONLY='*.scan.*', SHOW=name
 	@nice -n 15 $(BIN)/python -m tests.support.mutants $(if $(ONLY),--only '$(ONLY)') $(if $(SAMPLE),--sample $(SAMPLE)) \
-	  $(if $(SEED),--seed $(SEED)) $(if $(SHOW),--show '$(SHOW)')
+	  $(if $(SEED),--seed $(SEED)) $(if $(PATIENCE),--patience $(PATIENCE)) $(if $(SHOW),--show '$(SHOW)')
 
 clean: ## remove everything that was made here: environment, caches, builds
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -12,27 +12,37 @@ import structlog
 
 from agent import __version__
 from agent.audit.log import AuditLog
+from agent.core.lane import Lane
+from agent.core.order import PythonTerms
 from agent.core.ports import Finding
 from agent.identity import state, trustfile
+from agent.identity.certificate import Tls
 from agent.service.clock import SystemClock
+from agent.service.doctor import Verdict, verdict
 from agent.service.examine import examined
 from agent.service.launcher import ProcessLauncher
 from agent.service.livetrust import LiveTrust
 from agent.service.local import LocalLine
+from agent.service.sandboxes import PythonSite
+from agent.service.sandboxserver import Shape
 from agent.service.supervisor import Supervisor, supervise
 from agent.service.wiring import About, Options, Ports, Site, SourceAbout, Step, no_step
 from agent.settings import load, load_policy
 from agent.spool.ledger import Ledger
 from agent.spool.store import SpoolStore
+from agent.transport.filedrop import Config as FileDropConfig
+from agent.transport.https import Place, Who
 from agent.wire.keys import fingerprint
 from agent.wire.trust import TrustStore
 
 if TYPE_CHECKING:
     from agent.identity.state import Identity
+    from agent.service.wiring import Carrier
     from agent.settings import LoadedPolicy, Settings
 
 MAX_SPOOL_BYTES: Final = 10 * 2**30
 FILEDROP_BACKOFF_SECONDS: Final = 5.0
+ROUTER_BACKOFF_SECONDS: Final = 60.0
 
 
 def serve(settings: "Settings", *, verbose: bool = False, step: Step = no_step) -> int:
@@ -56,9 +66,14 @@ def _supervisor(settings: "Settings", step: Step) -> Supervisor:
 
 
 def local_line(
-    settings: "Settings", policy: "LoadedPolicy", *, reveal: bool = False, survey: int | None = None
+    settings: "Settings",
+    policy: "LoadedPolicy",
+    *,
+    reveal: bool = False,
+    survey: int | None = None,
+    python: bool = False,
 ) -> LocalLine:
-    """The line for `agent exec`: its own warm server, its own audit chain."""
+    """The line for `agent exec`: its own warm server, its own audit chain. `python` is likely to be needed, if True."""
     identity = state.ensure(settings.state_dir)
     return LocalLine(
         launcher=ProcessLauncher(),
@@ -70,6 +85,7 @@ def local_line(
         clock=SystemClock(),
         reveal=reveal,
         survey=survey,
+        python=python,
     )
 
 
@@ -77,6 +93,11 @@ def examine(settings: "Settings", names: Sequence[str]) -> dict[str, tuple[Findi
     """What each of these sources says of itself, asked in a worker. Raises AgentError when no worker can be started."""
     asked = {name: partial(settings.source_json, name) for name in names}
     return anyio.run(examined, ProcessLauncher(), asked, settings.me)
+
+
+def examine_sandbox(python: PythonSite) -> Verdict:
+    """Which tier this machine has, by a sandbox server started for it."""
+    return anyio.run(verdict, python)
 
 
 def site_of(settings: "Settings", policy: "LoadedPolicy") -> Site:
@@ -92,15 +113,58 @@ def site_of(settings: "Settings", policy: "LoadedPolicy") -> Site:
         token_previous=policy.token_previous,
         sources=tuple(SourceAbout(name, config.type) for name, config in settings.sources.items()),
         catalog_ttl_seconds=settings.catalog_ttl_seconds,
+        python=python_of(settings) if settings.python.enabled else None,
         config_path=str(settings.origin.file),
         config_sha256=settings.origin.sha256,
     )
 
 
+def python_of(settings: "Settings") -> PythonSite:
+    """How Python jobs run."""
+    python, slots = settings.python, settings.agent.slots.python
+    return PythonSite(
+        min_tier=python.min_tier,
+        outer="" if python.outer == "none" else python.outer,
+        idle_seconds=python.idle_seconds,
+        terms=PythonTerms(
+            imports=None if python.imports == "default" else python.imports, scratch_mb=python.scratch_mb
+        ),
+        shape=Shape(
+            at_once=slots,
+            memory_mb=python.memory_mb or slots * (settings.limits.memory_mb + python.scratch_mb),
+            preload=python.preload,
+        ),
+    )
+
+
+def tls_of(settings: "Settings") -> Tls:
+    """Where the agent's certificate for the Router lies."""
+    return Tls(state.folder(settings.state_dir) / "tls")
+
+
+def _carrier(settings: "Settings", clock: SystemClock) -> "Carrier":
+    config = settings.carrier
+    if isinstance(config, FileDropConfig):
+        return config.open(clock)
+    if config.proxy is not None:
+        proxy = settings.resolve(config.proxy, "transport.https.proxy").decode("utf-8", "strict")
+        config = config.model_copy(update={"proxy": proxy})
+    tls = tls_of(settings)
+    place = Place(
+        pair=tls.pair,
+        ca=tls.ca,
+        leases=settings.state_dir / "leases",
+        instance=settings.state_dir / "identity" / "instance.json",
+    )
+    slots = settings.agent.slots
+    lanes: dict[Lane, int] = {"sql": slots.sql, "python": slots.python if settings.python.enabled else 0}
+    return config.open(place, Who(version=__version__, labels=settings.agent.labels, slots=lanes), clock)
+
+
 def _ports(settings: "Settings", identity: "Identity") -> Ports:
     clock = SystemClock()
     return Ports(
-        transport=settings.carrier.open(clock),
+        transport=_carrier(settings, clock),
         launcher=ProcessLauncher(),
         ledger=Ledger(settings.state_dir / "ledger.sqlite"),
         spool=SpoolStore(settings.state_dir / "spool", MAX_SPOOL_BYTES),
@@ -116,7 +180,7 @@ def _about(settings: "Settings", identity: "Identity") -> About:
         version=__version__,
         mode=settings.mode,
         transport=settings.carrier.kind,
-        address=str(settings.carrier.path),
+        address=str(config.path) if isinstance(config := settings.carrier, FileDropConfig) else ", ".join(config.urls),
         result_key=fingerprint(identity.result.kid),
     )
 
@@ -126,8 +190,11 @@ def _options(settings: "Settings") -> Options:
         state_dir=settings.state_dir,
         trust_file=settings.trust,
         slots=settings.agent.slots.sql,
+        python_slots=settings.agent.slots.python,
         drain_seconds=settings.limits.drain_seconds,
-        backoff_cap_seconds=FILEDROP_BACKOFF_SECONDS,
+        backoff_cap_seconds=FILEDROP_BACKOFF_SECONDS if settings.mode == "airgapped" else ROUTER_BACKOFF_SECONDS,
+        reconnect_seconds=0.0 if isinstance(settings.carrier, FileDropConfig) else settings.carrier.reconnect_seconds,
+        tls=None if settings.mode == "airgapped" else tls_of(settings),
         max_spool_bytes=MAX_SPOOL_BYTES,
     )
 
@@ -167,7 +234,8 @@ def _log_to_stderr(*, verbose: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for name in ("apscheduler", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _redacted(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.figures import HERE, Figure
 
-ALL = ("guard", "masking", "pii", "worker", "service", "postgres")
+ALL = ("guard", "masking", "pii", "worker", "sandbox", "service", "postgres")
 
 
 def main() -> None:

@@ -91,8 +91,7 @@ def _order(path: Path, signing: SigningKey, opening: OpeningKey, trust: TrustSto
         policy=Policy(version=1, default="redact").model_dump_json(),
         policy_sha256="0" * 64,
         token_key=None,
-        source_name="empty",
-        source=Config(type="duckdb", path=path).model_dump_json(),
+        sources={"empty": Config(type="duckdb", path=path).model_dump_json()},
         limits=Limits(),
         isolation=isolation,
     )

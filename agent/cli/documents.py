@@ -88,6 +88,9 @@ def put_explained(value: dict[str, Any]) -> None:
     """What would run, the rule of each column, or why nothing would."""
     from agent.cli.render import put, put_table, safe
 
+    if value.get("kind") == "python":
+        put_program(value)
+        return
     if not value["admitted"]:
         refusal = value["refusal"]
         put(f"would be refused: {safe(refusal['code'])}: {safe(refusal['message'])}")
@@ -107,6 +110,20 @@ def put_explained(value: dict[str, Any]) -> None:
         put(
             f"\nestimate: {estimate['rows'] or 'few'} rows" + (f", cost {estimate['cost']}" if estimate["cost"] else "")
         )
+
+
+def put_program(value: dict[str, Any]) -> None:
+    """What a program imports, and each of its inputs."""
+    from agent.cli.render import put, safe
+
+    if value["refusal"] is not None:
+        put(f"would be refused: {safe(value['refusal']['code'])}: {safe(value['refusal']['message'])}")
+        put(f"  {safe(value['refusal']['hint'])}")
+    put("imports: " + (", ".join(map(safe, value["imports"])) or "nothing"))
+    put("charts: " + (", ".join(value["charts"]["formats"]) or "none"))
+    for one in value["inputs"]:
+        put(f"\ninput {safe(one['input'])}, of {safe(one['source'])}:")
+        put_explained(one)
 
 
 def _origin(origin: dict[str, Any]) -> str:

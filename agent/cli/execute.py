@@ -1,11 +1,12 @@
 """`agent exec`: run a task here and now through the whole line, signed by the local operator's key."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from agent.cli.options import Config, Json, Kind
+from agent.cli.options import Charts, Config, FramesOption, Input, Json, Kind, Variable
 
 if TYPE_CHECKING:
     from agent.service.local import LocalLine
@@ -14,18 +15,27 @@ if TYPE_CHECKING:
 
 
 def execute(
-    task: Annotated[str | None, typer.Argument(help="A .sql file, a task .json, or - for standard input.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(help="A .sql or .py file, a task .json, or - for standard input.")
+    ] = None,
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,
-    kind: Annotated[Kind, typer.Option(help="What to ask for: rows, what a source holds, or what would run.")] = "sql",
+    kind: Annotated[
+        Kind, typer.Option(help="What to ask for: rows, a program, what a source holds, or what would run.")
+    ] = "sql",
     relation: Annotated[
         list[str] | None, typer.Option(help="With --kind catalog: glob over schema.relation. Repeatable.")
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")
     ] = None,
+    inputs: Input = None,
+    variables: Variable = None,
+    frames: FramesOption = None,
+    chart_formats: Charts = None,
     role: Annotated[list[str] | None, typer.Option(help="Role to assert; granted in trust.json. Repeatable.")] = None,
     truncate: Annotated[bool, typer.Option(help="Cut a result at its limits instead of failing.")] = False,
+    charts: Annotated[Path | None, typer.Option(help="Write charts as files of this folder.")] = None,
     jsonl: Annotated[str | None, typer.Option(help="FILE or -: one task a line, one outcome a line.")] = None,
     config: Config = None,
     as_json: Json = False,
@@ -34,6 +44,7 @@ def execute(
     from agent.cli import tasks
     from agent.cli.exits import FAILURE, USAGE, complain, complain_of
     from agent.cli.open_ import show
+    from agent.cli.programs import Options
     from agent.cli.site import site
 
     if (task is None and kind != "catalog") == (jsonl is None):
@@ -43,12 +54,13 @@ def execute(
     terms = {"roles": tuple(role or ()), "on_limit": "truncate" if truncate else "fail"}
     if jsonl is not None:
         return stream(settings, policy, jsonl, terms)
-    wanted = tasks.wanted(kind, task, source, parameters=param or (), relations=relation or ())
+    options = Options(inputs=inputs or (), variables=variables or (), frames=frames, charts=chart_formats or ())
+    wanted = tasks.wanted(kind, task, source, parameters=param or (), relations=relation or (), options=options)
     found = single(settings, policy, wanted, terms)
     if isinstance(found, dict):
         complain_of("refused", found["code"], found["message"], found["hint"])
         return FAILURE
-    return show(found, "json" if as_json else "table")
+    return show(found, "json" if as_json else "table", charts=charts)
 
 
 def single(
@@ -57,7 +69,8 @@ def single(
     """One task object through a line of its own: the opened result, or why its envelope was not accepted."""
     from agent.app import local_line
 
-    with Operator(settings, local_line(settings, policy, reveal=reveal)) as operator:
+    python = task.get("kind") == "python"
+    with Operator(settings, local_line(settings, policy, reveal=reveal, python=python)) as operator:
         return operator.run(task, terms)
 
 

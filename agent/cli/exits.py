@@ -32,7 +32,7 @@ def complain_of(outcome: str, code: str, message: str, hint: str, problems: Iter
         complain(f"  {safe(hint)}")
     for number, problem in enumerate(problems):
         if problem.line is not None:
-            place = f"  line {problem.line}, column {problem.column}"
+            place = f"  line {problem.line}" + (f", column {problem.column}" if problem.column is not None else "")
             about = f": {safe(problem.name)}" if problem.name else ""
             complain(place + about if number == 0 else f"{place}: {safe(problem.message)} {safe(problem.hint)}")
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from agent.cli import documents
+from agent.cli import analyses, documents
 from agent.cli.documents import document
 from agent.cli.options import Config, Profile
+from agent.cli.rows import put_rows, table_of
 
 if TYPE_CHECKING:
     from agent.wire.keys import OpeningKey, VerifyKey
@@ -21,7 +22,10 @@ def open_result(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A .mres file.")],
     *,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = "table",
-    output: Annotated[Path | None, typer.Option(help="Write here instead of standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write here instead of standard output; of a program's result, a folder.")
+    ] = None,
+    charts: Annotated[Path | None, typer.Option(help="Write charts as files of this folder.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="CSV: do not quote cells that a spreadsheet executes.")] = False,
     profile: Profile = None,
     key: Annotated[Path | None, typer.Option(help="Opening key, instead of the profile's.")] = None,
@@ -38,7 +42,7 @@ def open_result(
         submitter = find_profile(profile, config)
         opening = submitter.opening() if key is None else keystore.load_opening(key)
         pinned = {k.kid: k for k in map(keystore.load_verify, agent_key)} if agent_key else submitter.agents()
-    return show(opened(result, opening, pinned), format_, output=output, raw=raw)
+    return show(opened(result, opening, pinned), format_, output=output, raw=raw, charts=charts)
 
 
 def opened(
@@ -60,24 +64,31 @@ def opened(
         raise AgentError(f"{path.name} cannot be opened: {error}") from None
 
 
-def show(found: "Opened", format_: Format, *, output: Path | None = None, raw: bool = False) -> int:
+def show(
+    found: "Opened", format_: Format, *, output: Path | None = None, raw: bool = False, charts: Path | None = None
+) -> int:
     """Print an opened result. A refused or failed job prints its code, message and hint, exit 1."""
     from agent.cli.exits import FAILURE, complain_of
     from agent.cli.render import put_json
 
     outcome = found.outcome
+    if charts is not None:
+        _write_charts(found, charts)
     if format_ == "json" and output is None:
         put_json(plain(found))
         return 0 if outcome.outcome == "completed" else FAILURE
     if outcome.outcome != "completed":
+        analyses.complain_of_printed(found)
         complain_of(outcome.outcome, outcome.code, outcome.message, outcome.hint, outcome.problems)
         return FAILURE
     described = document(found)
     if described is not None:
         return _show_document(*described, found, format_, output)
-    table = _table(found)
+    if analyses.is_analysis(found):
+        return _show_analysis(found, format_, output, raw=raw, named=charts is not None)
+    table = table_of(found)
     if format_ == "table":
-        _print_table(table, found)
+        put_rows(table, found)
     else:
         _write(table, found, format_, output, raw=raw)
     return 0
@@ -89,12 +100,20 @@ def plain(found: "Opened") -> dict[str, Any]:
 
     outcome = found.outcome
     if outcome.outcome != "completed":
-        said = {"outcome": outcome.outcome, "code": outcome.code, "message": outcome.message, "hint": outcome.hint}
-        return said | ({"problems": [one.model_dump() for one in outcome.problems]} if outcome.problems else {})
+        said: dict[str, Any] = {
+            "outcome": outcome.outcome,
+            "code": outcome.code,
+            "message": outcome.message,
+            "hint": outcome.hint,
+        }
+        said |= {"problems": [one.model_dump() for one in outcome.problems]} if outcome.problems else {}
+        return {**said, **analyses.error(found), **analyses.printed(found)}
     described = document(found)
     if described is not None:
         return documents.plain(found, described[1])
-    columns, cells = rows(_table(found))
+    if analyses.is_analysis(found):
+        return analyses.plain(found)
+    columns, cells = rows(table_of(found))
     disclosure = outcome.disclosure.model_dump(mode="json") if outcome.disclosure is not None else None
     return {
         "outcome": "completed",
@@ -118,26 +137,30 @@ def _show_document(name: str, value: dict[str, Any], found: "Opened", format_: F
     return 0
 
 
-def _table(found: "Opened") -> Any:
-    from agent.wire.frames import decode
+def _write_charts(found: "Opened", folder: Path) -> None:
+    from agent.cli.exits import complain
 
-    ((media_type, data),) = [(media, data) for name, (media, data) in found.members.items() if name.startswith("rows.")]
-    return decode(media_type, data)
+    written = analyses.write_charts(found, folder)
+    complain("\n".join(f"agent: wrote {path}" for path in written) or "agent: there are no charts.")
 
 
-def _print_table(table: Any, found: "Opened") -> None:
-    from agent.cli.render import put, put_table, safe
-    from agent.wire.frames import rows
+def _show_analysis(found: "Opened", format_: Format, output: Path | None, *, raw: bool, named: bool) -> int:
+    """In a folder: the result in the asked format (a table as CSV), the printed text, the charts."""
+    from agent.cli.exits import complain
+    from agent.core.errors import ConfigError
 
-    columns, cells = rows(table)
-    numeric = [any(word in column["type"] for word in ("int", "float", "double", "decimal")) for column in columns]
-    put_table([column["name"] for column in columns], cells, numeric=numeric)
-    outcome = found.outcome
-    put(f"{outcome.rows} rows" + (", cut at a limit" if outcome.truncated else ""))
-    disclosure = outcome.disclosure
-    masked = {name: rule for name, rule in (disclosure.columns if disclosure else {}).items() if rule != "keep"}
-    if masked:
-        put("masked: " + ", ".join(f"{safe(name)} ({rule})" for name, rule in masked.items()))
+    if output is not None:
+        written = analyses.write_all(found, output, "csv" if format_ == "table" else format_, with_charts=not named)
+        complain("\n".join(f"agent: wrote {path}" for path in written))
+        return 0
+    if format_ == "table":
+        analyses.put(found)
+        return 0
+    table = table_of(found)
+    if table is None:
+        raise ConfigError("--format", "the program's result is no frame.", "Use table or json.")
+    _write(table, found, format_, None, raw=raw)
+    return 0
 
 
 def _write(table: Any, found: "Opened", format_: Format, output: Path | None, *, raw: bool) -> None:

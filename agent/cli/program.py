@@ -7,11 +7,14 @@ from agent.cli import (
     catalog,
     config,
     demo,
+    doctor,
+    enroll,
     execute,
     init,
     keys,
     open_,
     policy,
+    python,
     sources,
     sql,
     status,
@@ -26,7 +29,7 @@ from agent.cli.exits import USAGE, complain, guarded
 
 app = typer.Typer(
     name="agent",
-    help="Meridyen sandbox agent: runs SQL that an LLM wrote, next to data that must not leave.",
+    help="Meridyen sandbox agent: runs SQL and Python that an LLM wrote, next to data that must not leave.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,6 +38,7 @@ app = typer.Typer(
 
 app.command("init")(init.init)
 app.command("run")(run_.run)
+app.command("enroll")(enroll.enroll)
 app.command("status")(status.status)
 app.command("submit")(submit.submit)
 app.command("open")(open_.open_result)
@@ -49,7 +53,9 @@ for name, group in (
     ("policy", policy.app),
     ("sources", sources.app),
     ("sql", sql.app),
+    ("python", python.app),
     ("audit", audit.app),
+    ("doctor", doctor.app),
 ):
     app.add_typer(group, name=name)
 

@@ -56,9 +56,11 @@ def _show(found: Mapping[str, Any], *, live: bool, age: float) -> None:
             "version": f"{found.get('version')}, pid {found.get('pid')}, up {_duration(found.get('uptime_seconds'))}",
             "mode": f"{found.get('mode')}, tenant {found.get('tenant')}",
             "jobs": ", ".join(f"{name} {value}" for name, value in jobs.items() if not isinstance(value, (dict, list))),
+            "slots": ", ".join(_lane(name, jobs[name]) for name in ("sql", "python") if name in jobs),
             "spool": ", ".join(f"{name} {value}" for name, value in spool.items() if value is not None),
             "policy": f"version {policy.get('version')}, sha256 {str(policy.get('sha256'))[:16]}",
             "isolation": _isolation(found.get("isolation")),
+            "sandbox": _sandbox((found.get("isolation") or {}).get("python")),
         }
     )
     for source in found.get("sources", ()):
@@ -70,9 +72,20 @@ def _sentence(item: object) -> str:
     return " ".join(str(part) for part in item.values()) if isinstance(item, Mapping) else str(item)
 
 
+def _lane(name: str, lane: Mapping[str, Any]) -> str:
+    return f"{name} {lane['running']} of {lane['slots']}"
+
+
+def _sandbox(value: Mapping[str, Any] | None) -> str:
+    if not value or value["state"] == "off":
+        return "off"
+    tier = f"tier {value['tier'] or '?'}, at least {value['min_tier']}, {value['state']}"
+    return f"{tier}; running {value['running']}, waiting {value['waiting']}"
+
+
 def _isolation(value: object) -> str:
     return (
-        ", ".join(f"{name} {part}" for name, part in value.items() if part)
+        ", ".join(f"{name} {part}" for name, part in value.items() if part and not isinstance(part, (dict, list)))
         if isinstance(value, Mapping)
         else str(value)
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.options import Config, Json, Kind, Profile
+from agent.cli.options import Charts, Config, FramesOption, Input, Json, Kind, Profile, Variable
 
 if TYPE_CHECKING:
     from agent.identity.profile import Profile as Submitter
@@ -14,16 +14,24 @@ POLL_SECONDS = 0.05
 
 
 def submit(
-    task: Annotated[str | None, typer.Argument(help="A .sql file, a task .json, or - for standard input.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(help="A .sql or .py file, a task .json, or - for standard input.")
+    ] = None,
     *,
     source: Annotated[str | None, typer.Option(help="Source to ask.")] = None,
-    kind: Annotated[Kind, typer.Option(help="What to ask for: rows, what a source holds, or what would run.")] = "sql",
+    kind: Annotated[
+        Kind, typer.Option(help="What to ask for: rows, a program, what a source holds, or what would run.")
+    ] = "sql",
     relation: Annotated[
         list[str] | None, typer.Option(help="With --kind catalog: glob over schema.relation. Repeatable.")
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option(help="name=value; JSON scalars keep their type. Repeatable.")
     ] = None,
+    inputs: Input = None,
+    variables: Variable = None,
+    frames: FramesOption = None,
+    chart_formats: Charts = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and open it.")] = False,
     role: Annotated[list[str] | None, typer.Option(help="Role to assert. Repeatable.")] = None,
     purpose: Annotated[str, typer.Option(help="Why; stands in the site's audit.")] = "",
@@ -37,12 +45,14 @@ def submit(
 ) -> int:
     """Sign a job and put it into the inbox. With --wait, print the opened result."""
     from agent.cli import jobs, tasks
+    from agent.cli.programs import Options
     from agent.cli.render import put, put_json
     from agent.cli.site import profile as find_profile
 
     submitter = find_profile(profile, config)
+    options = Options(inputs=inputs or (), variables=variables or (), frames=frames, charts=chart_formats or ())
     wanted = jobs.Wanted(
-        task=tasks.wanted(kind, task, source, parameters=param or (), relations=relation or ()),
+        task=tasks.wanted(kind, task, source, parameters=param or (), relations=relation or (), options=options),
         roles=tuple(role or ()),
         purpose=purpose,
         idempotent=idempotent,

@@ -7,14 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from agent.cli.programs import Options, completed, program
 from agent.core.errors import ConfigError
 
+NO_OPTIONS = Options()
+_FIX = "Give a .sql or .py file, a task .json, or - for standard input."
 MAX_LINE_BYTES = 4 * 1_048_576
 """A task line that is longer is malformed; twice what the largest payload could need."""
 
 
 def wanted(
-    kind: str, task: str | None, source: str | None, *, parameters: Sequence[str], relations: Sequence[str]
+    kind: str,
+    task: str | None,
+    source: str | None,
+    *,
+    parameters: Sequence[str],
+    relations: Sequence[str],
+    options: Options = NO_OPTIONS,
 ) -> dict[str, Any]:
     """What `--kind` and its options ask for: `catalog` needs no TASK, `explain` describes the one that is given.
 
@@ -25,8 +34,8 @@ def wanted(
             raise ConfigError("--source", "a catalog is of a source.", "Add --source NAME.")
         return catalog(source, relations)
     if task is None:
-        raise ConfigError("TASK", "is missing.", "Give a .sql file, a task .json, or - for standard input.")
-    found = read(task, source, parameters)
+        raise ConfigError("TASK", "is missing.", _FIX)
+    found = read(task, source, parameters, options, python=kind == "python")
     return explained(found) if kind == "explain" else found
 
 
@@ -40,11 +49,23 @@ def explained(task: dict[str, Any]) -> dict[str, Any]:
     return task if task.get("kind") == "explain" else {"kind": "explain", "task": task}
 
 
-def read(task: str, source: str | None, parameters: Sequence[str]) -> dict[str, Any]:
-    """The task in a .sql file, a task JSON file, or on standard input (`-`). Raises ConfigError.
+def read(
+    task: str,
+    source: str | None,
+    parameters: Sequence[str],
+    options: Options = NO_OPTIONS,
+    *,
+    python: bool = False,
+) -> dict[str, Any]:
+    """The task in a .sql or .py file, a task JSON file, or on standard input (`-`). Raises ConfigError.
 
     `--source` and `--param` complete the task; a task JSON that names its own source keeps it unless one is given.
+    A program keeps its bytes as they are: what may not be in it is said with its line.
     """
+    if python or task.endswith(".py"):
+        if parameters:
+            raise ConfigError("--param", "binds parameters of a statement.", "Give a program variables by --var.")
+        return program(_text(task, "utf-8"), source, options)
     text = _text(task)
     if task.endswith(".json") or text.lstrip().startswith("{"):
         found = _object(text, task)
@@ -54,6 +75,11 @@ def read(task: str, source: str | None, parameters: Sequence[str]) -> dict[str, 
     inner = found.get("task") if found["kind"] == "explain" else found
     if not isinstance(inner, dict):
         raise ConfigError(task, "is not a task object.", "Compare it with docs/schema/task.schema.json.")
+    if inner.get("kind") == "python":
+        completed(inner, source, options)
+        return found
+    if options.given:
+        raise ConfigError("--input", "inputs and variables are a program's.", "Name a .py file as TASK.")
     if source is not None:
         inner["source"] = source
     if "source" not in inner:
@@ -99,14 +125,13 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
             yield line
 
 
-def _text(task: str) -> str:
+def _text(task: str, encoding: str = "utf-8-sig") -> str:
     try:
         data = sys.stdin.buffer.read() if task == "-" else Path(task).read_bytes()
     except OSError as error:
-        fix = "Give a .sql file, a task .json, or - for standard input."
-        raise ConfigError(task, f"cannot be read ({error.strerror}).", fix) from None
+        raise ConfigError(task, f"cannot be read ({error.strerror}).", _FIX) from None
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError:
         raise ConfigError(task, "is not UTF-8.", "Save it as UTF-8.") from None
 

@@ -10,12 +10,13 @@ def version(*, as_json: Json = False) -> None:
 
     from agent import __version__
     from agent.cli.render import put, put_json
+    from agent.wire.models import KINDS
 
     facts = {
         "version": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "kinds": ["sql", "catalog", "explain"],
+        "kinds": list(KINDS),
         "dialects": ["duckdb", "sqlite"],
         "engines": {name: installed(name) for name in ("duckdb", "sqlglot", "pyarrow", "cryptography")},
     }
@@ -23,4 +24,4 @@ def version(*, as_json: Json = False) -> None:
         put_json(facts)
         return
     put(f"meridyen-agent {__version__} (Python {facts['python']}, {facts['platform']})")
-    put("kinds: sql, catalog, explain; dialects: duckdb, sqlite")
+    put(f"kinds: {', '.join(KINDS)}; dialects: {', '.join(facts['dialects'])}")

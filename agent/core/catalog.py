@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -32,10 +34,14 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What an engine may read rows in the order of. A part that is no plain column, and a condition, is `""`."""
+    """What an engine may read rows in the order of. A part that is no plain column, and a condition, is `""`.
+
+    `stores`: the rows themselves lie in this order, whether an index is used or not; such an order may have no name.
+    """
 
     name: str
     columns: tuple[str, ...]
+    stores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,10 @@ class Relation:
     rows: int | None = None
     indexes: tuple[Index, ...] = ()
     divided_by: tuple[str, ...] = ()
+
+    @override
+    def __hash__(self) -> int:
+        return hash((self.schema, self.name))  # not of all columns: it is asked for often
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,9 +159,15 @@ _ALL = (
         "Write the query more plainly; report it, it is a gap.",
     ),
     _refused(
-        "python.size", "The program is empty, or longer than 256 KB.", "Send the program's text, without data in it."
+        "python.size",
+        "The program is empty, longer than 256 KB, or full of literals.",
+        "Send the program's text, without data in it.",
     ),
-    _refused("python.encoding", "The program holds a NUL or is not valid Unicode.", "Remove the character."),
+    _refused(
+        "python.encoding",
+        "The program holds a NUL or a character that turns the direction of its text, or is not valid Unicode.",
+        "Remove the character.",
+    ),
     _refused("python.syntax", "The program does not parse as Python.", "Correct the syntax at the given position."),
     _refused("python.depth", "The program is nested too deeply.", "Name the inner parts, or use a loop."),
     _refused(

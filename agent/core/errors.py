@@ -20,6 +20,8 @@ class AgentError(Exception):
 
 
 class _CodedError(AgentError):
+    problems: tuple[Problem, ...] = ()
+
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         """Args: `code` from `agent.core.codes.CODES`; `message` says what; `hint` says what to do."""
         super().__init__(message)
@@ -29,17 +31,18 @@ class _CodedError(AgentError):
 
 
 class Refuse(_CodedError):
-    """The job must not run. `problems`, for a statement: what is wrong with it and where, this refusal first."""
-
-    problems: tuple[Problem, ...] = ()
+    """The job must not run. `problems`, for a submitted text: what is wrong and where, this refusal first."""
 
 
 class Fault(_CodedError):
-    """The job ran and broke."""
+    """The job ran and broke. `problems`, for a program: where it raised."""
 
 
 class TransportError(AgentError):
     """The carrier could not take or give a message. The text names the folder or address and the remedy."""
+
+    retry_after: float | None = None
+    """Seconds that the other side asked to be left alone for."""
 
 
 class SpoolError(AgentError):

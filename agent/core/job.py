@@ -24,6 +24,11 @@ class SqlTask:
     format: Format = "arrow"
     kind: Literal["sql"] = "sql"
 
+    @property
+    def sources(self) -> tuple[SourceName, ...]:
+        """The one source that is asked."""
+        return (self.source,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogTask:
@@ -34,27 +39,9 @@ class CatalogTask:
     kind: Literal["catalog"] = "catalog"
 
     @property
-    def statement(self) -> str:
-        """No statement is submitted."""
-        return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainTask:
-    """What would become of `task`; no row is read."""
-
-    task: SqlTask
-    kind: Literal["explain"] = "explain"
-
-    @property
-    def source(self) -> SourceName:
-        """The source that the explained task asks."""
-        return self.task.source
-
-    @property
-    def statement(self) -> str:
-        """The statement that is explained."""
-        return self.task.statement
+    def sources(self) -> tuple[SourceName, ...]:
+        """The one source that is described."""
+        return (self.source,)
 
 
 Frames = Literal["pandas", "arrow", "polars"]
@@ -77,7 +64,7 @@ class PythonTask:
     """A program over named tables. `code` is untrusted text; an input that is a program has to yield a frame.
 
     `variables` are JSON values that the program finds by name. `charts` are the formats that the requester can use, the
-    preferred first.
+    preferred first; none of them leaves the choice to the policy. `format` is that of a frame's rows.
     """
 
     code: str
@@ -85,10 +72,47 @@ class PythonTask:
     variables: Mapping[str, Any] = field(default_factory=dict)
     frames: Frames = "pandas"
     charts: tuple[ChartFormat, ...] = ()
+    format: Format = "arrow"
     kind: Literal["python"] = "python"
 
+    @property
+    def sources(self) -> tuple[SourceName, ...]:
+        """The sources of all inputs, those of nested programs too, each once."""
+        return tuple(dict.fromkeys(name for given in self.inputs.values() for name in _sources(given)))
 
-Task = SqlTask | CatalogTask | ExplainTask
+
+def _sources(given: SqlTask | InlineTable | PythonTask) -> tuple[SourceName, ...]:
+    return () if isinstance(given, InlineTable) else given.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainTask:
+    """What would become of `task`; no row is read."""
+
+    task: SqlTask | PythonTask
+    kind: Literal["explain"] = "explain"
+
+    @property
+    def sources(self) -> tuple[SourceName, ...]:
+        """The sources that the explained task asks."""
+        return self.task.sources
+
+
+Task = SqlTask | CatalogTask | ExplainTask | PythonTask
+
+
+def submitted(task: Task) -> tuple[str, ...]:
+    """The untrusted texts of a task: statements and programs, those of inputs after the program that they feed."""
+    match task:
+        case SqlTask():
+            return (task.statement,)
+        case CatalogTask():
+            return ()
+        case ExplainTask():
+            return submitted(task.task)
+        case PythonTask():
+            inner = (submitted(given) for given in task.inputs.values() if not isinstance(given, InlineTable))
+            return (task.code, *(text for texts in inner for text in texts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

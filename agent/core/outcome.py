@@ -6,7 +6,7 @@ from typing import Literal
 
 from agent.core.job import Digest, JobId
 from agent.core.problem import Problem
-from agent.core.table import Disclosure, Document, Masked
+from agent.core.table import Analysis, Disclosure, Document, Masked, Printed
 
 OutcomeName = Literal["completed", "refused", "failed"]
 
@@ -15,7 +15,7 @@ OutcomeName = Literal["completed", "refused", "failed"]
 class Completed:
     """The job ran; rows in `result` stream."""
 
-    result: Masked | Document
+    result: Masked | Document | Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job ran and broke, or could not be run."""
+    """The job ran and broke, or could not be run. `printed` is what a program wrote until then."""
 
     code: str
     message: str
     hint: str = ""
     disclosure: Disclosure | None = None
+    problems: tuple[Problem, ...] = ()
+    printed: Printed | None = None
 
 
 Outcome = Completed | Refused | Failed
@@ -73,8 +75,23 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputFacts:
+    """What the audit records of one input of a program. `name` is its path, `outer.inner` for a nested program's."""
+
+    name: str
+    source: str
+    statement: str
+    statement_sha256: str
+    rows: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the audit records of a run: names and counts, never a value. `pii`: what the second net found."""
+    """What the audit records of a run: names and counts, never a value. `pii`: what the second net found.
+
+    `program_sha256` names a program, whose text could hold values; `inputs` are the statements of its inputs.
+    """
 
     statement: str = ""
     statement_sha256: str = ""
@@ -86,16 +103,18 @@ class Facts:
     engine_seconds: float = 0.0
     pii: Mapping[str, int] = field(default_factory=dict)
     suppressed: int = 0
+    program_sha256: str = ""
+    inputs: tuple[InputFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a worker hands to the service beside the sealed parts.
 
-    `catalog` is what the worker read of its source, for the next worker of the same one; empty when it read nothing
-    that can be handed on. The service never looks inside.
+    `catalogs` are what the worker read of its sources, for the next workers of the same ones; a source of which it read
+    nothing that can be handed on is not in it. The service never looks inside.
     """
 
     parcel: Parcel
     facts: Facts
-    catalog: bytes = field(default=b"", repr=False)
+    catalogs: Mapping[str, bytes] = field(default_factory=dict, repr=False)

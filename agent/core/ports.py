@@ -1,12 +1,13 @@
 """The seams. Every outside thing that the agent touches is one small protocol here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from agent.core.catalog import Catalog
+from agent.core.lane import Lane
 from agent.core.limits import Limits
 from agent.core.order import Order
 from agent.core.outcome import Report
@@ -156,12 +157,20 @@ class Sealed:
 class Transport(Protocol):
     """Where work comes from and results go to. Lets only TransportError out."""
 
-    async def offers(self, free: int) -> Sequence[Offer]:
-        """Up to `free` new envelopes; each is now held by this agent until settled or rejected."""
+    async def offers(self, free: Mapping[Lane, int]) -> Sequence[Offer]:
+        """New envelopes, of each lane at most so many; each is now held by this agent until settled or rejected.
+
+        The lane is what the envelope claims, unverified: those of lanes without room are left for later. May be
+        cancelled while it waits: nothing is held of what it did not return.
+        """
         ...
 
     async def recovered(self) -> Sequence[Offer]:
         """Envelopes that an earlier run of this agent held and did not settle."""
+        ...
+
+    async def begin(self, ref: str) -> bool:
+        """The job behind `ref` is trusted and about to be claimed. False: it is not this agent's any more."""
         ...
 
     async def reject(self, ref: str, rejection: Rejection) -> None:
@@ -177,6 +186,43 @@ class Transport(Protocol):
         ...
 
 
+class Told(Protocol):
+    """Who is told what a carrier says of jobs that are under way. `ref` is the carrier's own name for a job."""
+
+    def cancel(self, ref: str) -> None:
+        """The submitter asked for its end."""
+        ...
+
+    def lost(self, ref: str) -> None:
+        """The carrier gave it to somebody else, or may have: whatever it does now may happen a second time."""
+        ...
+
+    def drain(self) -> None:
+        """No new jobs should be taken by this agent."""
+        ...
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A transport that has to be kept alive: a session, leases, orders."""
+
+    def enrolled(self) -> bool:
+        """Whether the other side can know this agent at all. Blocks."""
+        ...
+
+    async def run(self, told: Told, under_way: Callable[[str], bool]) -> None:
+        """Keep it alive until cancelled. `under_way`: whether the job behind a `ref` is claimed and not settled."""
+        ...
+
+    async def announce_drain(self) -> None:
+        """Tell the other side that nothing more is taken. Raises TransportError."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the session. Bounded; raises nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a worker process ended. `code` is `ok` when `report` is whole, else a `failed` code."""
@@ -188,8 +234,11 @@ class Ended:
 class Launcher(Protocol):
     """Runs one worker process for one order; sealed parts go to the open file `parts`."""
 
-    async def work(self, order: Order, limits: Limits, parts: int) -> Ended:
-        """Run the order under `limits`; on return no process of it is left."""
+    async def work(self, order: Order, limits: Limits, parts: int, sandbox: int | None = None) -> Ended:
+        """Run the order under `limits`; on return no process of it is left.
+
+        `sandbox` is the descriptor of the channel to the sandbox server, for a job that needs it.
+        """
         ...
 
 
@@ -202,10 +251,12 @@ __all__ = [
     "Endpoint",
     "Finding",
     "Launcher",
+    "Linked",
     "Offer",
     "Rejection",
     "Sealed",
     "Session",
     "Source",
+    "Told",
     "Transport",
 ]

@@ -20,3 +20,16 @@ class Problem:
     name: str = ""
     line: int | None = None
     column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramError:
+    """The exception that ended a program, without values of the data.
+
+    `type` is the name of its class, `line` the last line of the program's own that it passed through, from 1; None
+    where no line can be told.
+    """
+
+    type: str
+    message: str
+    line: int | None = None

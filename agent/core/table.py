@@ -87,3 +87,38 @@ class Document:
     data: bytes = field(repr=False)
     disclosure: Disclosure
     truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a program printed, fit to leave the site; `_cut`: there was more than may leave. Made as `Analysis` is."""
+
+    stdout: str = field(default="", repr=False)
+    stderr: str = field(default="", repr=False)
+    stdout_cut: bool = False
+    stderr_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A chart that may leave. Made as `Analysis` is."""
+
+    name: str
+    media_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a program gave back, fit to leave the site. Made only by `agent.masking.analysis.analysed`.
+
+    `result` is rows, JSON in UTF-8, or None. `truncated`: something was cut or left out at a limit. `pii` counts what
+    the second net found beside the rows.
+    """
+
+    result: Masked | bytes | None = field(repr=False)
+    outputs: tuple[Output, ...]
+    printed: Printed
+    disclosure: Disclosure
+    truncated: bool = False
+    pii: Mapping[str, int] = field(default_factory=dict)

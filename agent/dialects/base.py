@@ -81,6 +81,7 @@ class Dialect:
     `calls_fields`: x.f is f(x) where x has no field f.
     `without_indexes` changes a table so that the engine does not read it by these indexes, None where a statement
     cannot say so.
+    `order_keys` are templates that together order any values of a column `c`, and leave none alike that differ.
     `in_reads_tables`: a name behind IN, also in brackets, is a table of that name.
     `null_type` is what stands for {type} in the `null` mask, None where a type has no NULL.
     `translated` are nodes that become others, or nothing, as soon as they are read. `cast_as` is what stands in a CAST
@@ -130,6 +131,7 @@ class Dialect:
     bare_paths: bool = False
     calls_fields: bool = False
     without_indexes: Callable[[exp.Table, Sequence[str]], None] | None = None
+    order_keys: tuple[str, ...] = ()
     in_reads_tables: bool = False
     null_type: Callable[[exp.DataType], exp.DataType | None] = lambda kind: kind
     translated: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression | None]] = field(
@@ -239,6 +241,15 @@ class Dialect:
         """A fresh copy of a mask template with `{…}` filled from `parts` (checked names and types, never user text)."""
         return _template(self, self.masks[name].format(**parts)).copy()
 
+    def keys_of(self, name: exp.Identifier) -> list[exp.Expression]:
+        """The `order_keys` of a column, for an ORDER BY."""
+        keys = [_ordered(self, template).copy() for template in self.order_keys]
+        for key in keys:
+            for column in list(key.find_all(exp.Column)):
+                if column.name == "c" and not column.this.args.get("quoted"):
+                    column.set("this", name.copy())
+        return keys
+
     def type_of(self, text: str) -> exp.DataType | None:
         """A column's type as syntax, None when it is not known or cannot stand in a CAST."""
         return _type_of(self, text)
@@ -254,6 +265,15 @@ def _template(dialect: Dialect, text: str) -> exp.Expression:
     assert isinstance(tree, exp.Select)
     expression: exp.Expression = without_positions(tree).expressions[0]
     return expression.pop()
+
+
+@lru_cache(maxsize=64)
+def _ordered(dialect: Dialect, key: str) -> exp.Expression:
+    """As the grammar reads it: some write down where NULL stands."""
+    (tree,) = dialect.parse(f"SELECT 1 ORDER BY {key}")
+    assert isinstance(tree, exp.Select)
+    ordered: exp.Expression = without_positions(tree).args["order"].expressions[0]
+    return ordered.pop()
 
 
 def without_positions(tree: exp.Expression) -> exp.Expression:

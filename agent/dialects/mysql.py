@@ -199,6 +199,7 @@ MYSQL: Final = Dialect(
     strings=(exp.National,),
     derived_columns=False,
     without_indexes=_ignoring,
+    order_keys=("c", "CAST(c AS BINARY)"),  # collations take texts that differ for the same
     mask_functions=words("index"),  # IGNORE INDEX (…)
     names_by_text=True,
     output_name=_output_name,

@@ -174,6 +174,7 @@ POSTGRES: Final = Dialect(
     hidden_columns=HIDDEN,
     openers=words("all overlaps bit varbit bpchar first next"),
     samples_tables=True,
+    order_keys=('CAST(c AS TEXT) COLLATE "C"',),  # some types have no order of their own
     calls_fields=True,
     forward_ctes=True,
     system_schemas=words("pg_catalog information_schema pg_toast pg_temp"),

@@ -76,6 +76,7 @@ SQLITE: Final = Dialect(
     },
     text_type="TEXT",
     derived_columns=False,
+    order_keys=('c COLLATE "BINARY"', "TYPEOF(c)"),  # 1 and 1.0 are the same
     without_indexes=_not_indexed,
     names_by_text=True,
     early_ctes=True,

@@ -27,6 +27,9 @@ MAX_REREAD: Final = 32_768
 
 MAX_REREAD_WRITTEN: Final = 500_000
 """The same for generated texts, which repeat a mask for every column: half a second of work."""
+MAX_ANGLES: Final = 200
+"""How many angle brackets may stand behind words of nested types (STRUCT<…). Grammars that have no such types try, at
+each of them, everything that follows."""
 MAX_COPIED: Final = 60_000
 """How many words may be copied for the SELECTs around them, in grammars that copy what a FROM reads."""
 
@@ -50,6 +53,7 @@ def scan(sql: str, dialect: Dialect) -> list[Token]:
     if len(tokens) > MAX_TOKENS:
         raise Refuse("sql.size", f"The statement has more than {MAX_TOKENS} words.", "Pass long lists as parameters.")
     _check_nesting(tokens)
+    _check_angles(tokens, dialect)
     check_work(tokens, dialect, MAX_REREAD)
     return tokens
 
@@ -95,6 +99,13 @@ def _check_nesting(tokens: list[Token]) -> None:
         run = run + 1 if word in _PREFIX else 0
         if run > MAX_RUN or cases > MAX_RUN:
             raise Refuse("sql.depth", f"More than {MAX_RUN} levels without brackets.", "Flatten the expression.")
+
+
+def _check_angles(tokens: list[Token], dialect: Dialect) -> None:
+    nested = dialect.grammar.parser_class.NESTED_TYPE_TOKENS
+    angles = [word for word, mark in pairwise(tokens) if mark.token_type is TokenType.LT and word.token_type in nested]
+    if len(angles) > MAX_ANGLES:
+        raise Refuse("sql.depth", f"There are more than {MAX_ANGLES} type words with < behind them.", "Simplify it.")
 
 
 def check_work(tokens: list[Token], dialect: Dialect, most: int = MAX_REREAD_WRITTEN) -> None:

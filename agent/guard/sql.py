@@ -227,9 +227,9 @@ def written(tree: exp.Expression, dialect: Dialect, *, spare: bool = True) -> st
     return text
 
 
-def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect, *, skip: frozenset[int] = frozenset()) -> None:
-    """Nodes, arguments, functions and relations. `skip`: see `walk`. Raises Refuse(sql.*)."""
-    walk(tree, dialect, skip=skip)
+def check(tree: exp.Expression, catalog: Catalog, dialect: Dialect) -> None:
+    """Nodes, arguments, functions and relations. Raises Refuse(sql.*)."""
+    walk(tree, dialect)
     found = uses(tree, catalog, dialect)
     check_hidden(tree, found, dialect)
     if dialect.calls_fields:

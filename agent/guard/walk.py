@@ -1,7 +1,7 @@
 """Syntax tree -> nothing, or `Refuse`: every node and every argument against the allow-lists."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import Final, NamedTuple
@@ -79,38 +79,46 @@ def _visit(
 ) -> None:
     """Check one node, and put its children on the stack."""
     kind = type(node)
-    if kind not in known:
-        known[kind] = _Kind(arguments(kind, dialect), _RULES.get(kind), issubclass(kind, exp.Func))
-    _check(node, known[kind], dialect)
-    allowed, own_text = known[kind].allowed, kind in _OWN_TEXT
+    what = known.get(kind)
+    if what is None:
+        callable_, own_text = issubclass(kind, exp.Func), kind in _OWN_TEXT
+        what = known[kind] = _Kind(arguments(kind, dialect), _RULES.get(kind), callable_, own_text)
+    _check(node, what, dialect)
+    allowed = what.allowed
     for key, value in node.args.items():
         if value is None or value is False:
             continue
-        for item in _items(value) if isinstance(value, _MANY) else (value,):
-            if allowed is not None and key not in allowed:
-                raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not allowed here.", argument_hint(key))
+        items = _items(value) if isinstance(value, _MANY) else (value,)
+        if items and allowed is not None and key not in allowed:
+            raise Refuse("sql.argument", f"{_shown(node)}: {_word(key)} is not allowed here.", argument_hint(key))
+        for item in items:
             if isinstance(item, exp.Expression):
                 stack.append(item)
-            elif not own_text:
+            elif not what.own_text:
                 _check_bare(node, key, item, dialect)
 
 
 def _check(node: exp.Expression, known: "_Kind", dialect: Dialect) -> None:
-    if known.callable and isinstance(node.parent, _ROWS) and node.arg_key == "this":
+    allowed, rule, is_call, _ = known
+    if is_call and isinstance(node.parent, _ROWS) and node.arg_key == "this":
         _check_table_function(node, dialect)
         return
-    if known.rule is not None:
-        known.rule(node, dialect)
-    if known.allowed is None and not isinstance(node, exp.Anonymous):
+    if rule is not None:
+        rule(node, dialect)
+    if allowed is None and not isinstance(node, exp.Anonymous):
         raise _unknown(node, dialect)
 
 
 class _Kind(NamedTuple):
-    """What the walk asks of a type of node: its admitted arguments (None: any), its rule, whether it is a function."""
+    """What the walk asks of a type of node: its admitted arguments (None: any), its rule, whether it is a function.
+
+    `own_text`: its own rule checks its text, or it stands inside quotes.
+    """
 
     allowed: frozenset[str] | None
     rule: Callable[[exp.Expression, Dialect], None] | None
     callable: bool
+    own_text: bool
 
 
 @cache
@@ -118,7 +126,7 @@ def _known(dialect: Dialect) -> dict[type[exp.Expression], _Kind]:  # noqa: ARG0
     return {}
 
 
-def _items(value: object) -> Iterable[object]:
+def _items(value: object) -> Sequence[object]:
     """What an argument holds: itself, or what is in its lists, tuples and mappings, to any depth; nothing unset."""
     if value is None or value is False:
         return ()

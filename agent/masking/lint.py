@@ -43,6 +43,13 @@ def _of_whole(policy: Policy) -> Iterator[PolicyFinding]:
     if policy.counts and policy.min_group_size < SMALL_GROUP:
         text = f"Groups of {policy.min_group_size} people are small: sums and spreads together can tell their values."
         yield PolicyFinding("note", None, text, f"Set min_group_size to {SMALL_GROUP} or more.")
+    drawn = [name for name in policy.release.chart_formats if name in {"png", "svg"}]
+    if policy.release.charts == "spec_only" and "chart_formats" in policy.release.model_fields_set and drawn:
+        text = f"release.chart_formats names {' and '.join(drawn)}, which do not leave: charts is spec_only."
+        yield PolicyFinding("warning", None, text, "Remove them, or set release.charts to with_data.")
+    if policy.release.charts != "off" and not policy.release.charts_out:
+        text = "No chart leaves: release.chart_formats names no format that release.charts lets out."
+        yield PolicyFinding("note", None, text, "Name vega-lite or plotly, or set release.charts to off.")
     for tag in policy.tags:
         if not any(line.tag == tag for line in policy.rules):
             yield PolicyFinding("note", None, f"No rule uses the tag {tag}.", "Write a rule with it, or remove it.")

@@ -6,7 +6,16 @@ from typing import Generic, Protocol, TypeVar
 
 from agent.core.catalog import Catalog, Column, Relation
 from agent.guard.remember import by_identity
-from agent.masking.patterns import comment_tags, matches, matches_text, may_name, names
+from agent.masking.patterns import (
+    Segment,
+    comment_tags,
+    is_regex,
+    last_part,
+    matches,
+    matches_text,
+    may_name,
+    names,
+)
 
 Parts = tuple[str, str, str]
 """Casefolded source, schema and table."""
@@ -58,10 +67,22 @@ Some = TypeVar("Some", bound=Line)
 
 
 @dataclass(frozen=True, slots=True)
+class _Below(Generic[Some]):
+    """A line that may name a column of one relation: what is left to ask of each column.
+
+    `name` is what the line's glob says of the column's own name; `more` that there is more to the line than that.
+    """
+
+    line: Some
+    name: Segment
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lines(Generic[Some]):
     """The lines that may name a column of one relation, by the paths whose rules hold for it."""
 
-    paths: tuple[tuple[Parts, tuple[Some, ...]], ...]
+    paths: tuple[tuple[Parts, tuple[_Below[Some], ...]], ...]
     tags: Tags
     view: bool
 
@@ -71,7 +92,7 @@ class Lines(Generic[Some]):
     @property
     def all(self) -> tuple[Some, ...]:
         """Every line, in the order of asking."""
-        return tuple(line for _, lines in self.paths for line in lines)
+        return tuple(one.line for _, lines in self.paths for one in lines)
 
     def naming(self, column: Column) -> Some | None:
         """The line that decides about a column, whoever asks: the first, and of a parent's and its own a masking one.
@@ -84,12 +105,17 @@ class Lines(Generic[Some]):
     def holds(self, line: Some, column: Column) -> bool:
         """Whether a line's conditions hold for a column, whichever line decides."""
         return any(
-            self._holds(line, (*parts, column.name.casefold()), column) for parts, lines in self.paths if line in lines
+            self._holds(line, (*parts, column.name.casefold()), column)
+            for parts, lines in self.paths
+            if any(one.line == line for one in lines)
         )
 
-    def _first(self, column: Column, parts: Parts, lines: Sequence[Some]) -> Some | None:
-        path = (*parts, column.name.casefold())
-        return next((line for line in lines if self._holds(line, path, column)), None)
+    def _first(self, column: Column, parts: Parts, lines: Sequence[_Below[Some]]) -> Some | None:
+        name = column.name.casefold()
+        for one in lines:
+            if one.name(name) and (not one.more or self._holds(one.line, (*parts, name), column)):
+                return one.line
+        return None
 
     def _holds(self, line: Some, path: Sequence[str], column: Column) -> bool:
         if self.view and line.match is None and line.tag is None:
@@ -107,12 +133,19 @@ def lines_of(lines: Sequence[Some], catalog: Catalog, relation: Relation, tags: 
     return Lines(tuple(paths), tags, relation.definition is not None)
 
 
-def _below(lines: Sequence[Some], parts: Parts, tags: Tags) -> tuple[Some, ...]:
+def _below(lines: Sequence[Some], parts: Parts, tags: Tags) -> tuple[_Below[Some], ...]:
     return tuple(
-        line
+        _asked(line)
         for line in lines
         if (line.match is None or may_name(line.match, parts)) and (line.tag is None or tags.may_hold(line.tag, parts))
     )
+
+
+def _asked(line: Some) -> _Below[Some]:
+    """What the glob says of schemas and tables was asked already: once for a relation, not for every column."""
+    is_glob = line.match is not None and not is_regex(line.match)
+    more = not is_glob or line.type is not None or line.tag is not None
+    return _Below(line, last_part(line.match if is_glob and line.match is not None else "*"), more)
 
 
 def parts_of(source: str, relation: Relation) -> Parts:

@@ -1,9 +1,9 @@
 """How a policy names things: globs part by part, regular expressions in linear time, tags in comments."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import translate
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -21,6 +21,9 @@ MAX_TIMES: Final = 16
 _ITEM: Final = re.compile(r"\\[.\-_$\\dDwWsS]|\[\^?[\w\-.$ ]+\]|[\w\-. $]")
 _TIMES: Final = re.compile(r"\{(\d{1,3})(,?)(\d{0,3})\}")
 _OPENING: Final = re.compile(r"\((?:\?:)?")
+Segment = Callable[[str], object]
+"""Whether a part of a glob matches a casefolded part of a name."""
+
 _IN_COMMENT: Final = re.compile(r"#([A-Za-z][\w-]{0,63})|\[([A-Za-z][\w-]{0,63})\]")
 
 
@@ -134,12 +137,17 @@ def names(pattern: str, parts: Sequence[str]) -> bool:
 
 def matches(glob: str, parts: Sequence[str]) -> bool:
     """Whether the glob's first segments match the parts, which are casefolded."""
-    return all(map(_matches_part, _segments(glob), parts))
+    return all(accepts(part) for accepts, part in zip(_segments(glob), parts, strict=False))
 
 
 def matches_text(glob: str, text: str) -> bool:
     """Whether a glob without parts matches a whole text, without regard to case and to the number of spaces."""
     return _text(glob.casefold()).fullmatch(" ".join(text.casefold().split())) is not None
+
+
+def last_part(pattern: str) -> "Segment":
+    """What a glob says of the last part of a name."""
+    return _segments(pattern)[-1]
 
 
 def is_plain(part: str) -> bool:
@@ -164,15 +172,30 @@ def _text(glob: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=4096)
-def _segments(glob: str) -> tuple[re.Pattern[str] | str | None, ...]:
-    """A pattern, a plain word, or None for whatever there is, for each part of a name."""
-    return tuple(
-        None if segment == "*" else segment if is_plain(segment) else re.compile(translate(segment))
-        for segment in glob.casefold().split(".")
-    )
+def _segments(glob: str) -> tuple["Segment", ...]:
+    """One for each part of a name."""
+    return tuple(map(_segment, glob.casefold().split(".")))
 
 
-def _matches_part(segment: re.Pattern[str] | str | None, part: str) -> bool:
-    if segment is None or isinstance(segment, str):
-        return segment is None or segment == part
-    return segment.match(part) is not None
+def _segment(written: str) -> "Segment":
+    """Regular expressions take longer to make than a job's whole statement takes to check: for the rare kinds only."""
+    if is_plain(written):
+        return written.__eq__
+    if set(written) & set("?["):
+        return re.compile(translate(written)).match
+    first, *between, last = written.split("*")
+    return partial(_stars, first, tuple(filter(None, between)), last)
+
+
+def _stars(first: str, between: tuple[str, ...], last: str, part: str) -> bool:
+    """`first*between*…*last`."""
+    end = len(part) - len(last)
+    place = len(first)
+    if place > end or not (part.startswith(first) and part.endswith(last)):
+        return False
+    for word in between:
+        place = part.find(word, place, end)
+        if place < 0:
+            return False
+        place += len(word)
+    return True

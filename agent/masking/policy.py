@@ -1,11 +1,12 @@
 """policy.yaml -> `Policy`: which column gets which rule, for whom; the security officer's file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agent.core.catalog import Catalog, Column, Relation
+from agent.core.job import ChartFormat
 from agent.masking.catalog_policy import CatalogShown
 from agent.masking.matching import Lines, Tags, any_matches, family, lines_of, parts_of
 from agent.masking.patterns import TABLE_PARTS, Pattern, check_glob, is_plain, matches
@@ -16,6 +17,8 @@ from agent.masking.rules.redact import Redact
 from agent.masking.rules.token import Token
 
 _SHAPE = "source.schema.table"
+_KEEP = Keep()
+_DEFAULTS: Mapping[str, Rule | None] = {"redact": Redact(), "keep": _KEEP, "refuse": None}
 
 
 class _Model(BaseModel):
@@ -82,6 +85,31 @@ class Release(_Model):
     max_bytes: int = Field(default=33_554_432, ge=1024, description="Bytes of a result's Arrow data.")
     require_aggregate: bool = Field(default=False, description="Only grouped or aggregated rows leave, of any table.")
     pii_net: PiiNet = PiiNet()
+    charts: Literal["spec_only", "with_data", "off"] = Field(
+        default="with_data", description="Charts of programs: as drawn, without the data points, or none."
+    )
+    chart_formats: tuple[ChartFormat, ...] = Field(
+        default=("vega-lite", "plotly", "png"),
+        description="Formats of charts that may leave; `png` and `svg` only `with_data`.",
+    )
+    chart_points: int = Field(
+        default=10_000, ge=1, description="Data points of a chart whose format tells them, `vega-lite` or `plotly`."
+    )
+
+    @property
+    def charts_out(self) -> tuple[ChartFormat, ...]:
+        """The formats in which charts may leave at all."""
+        if self.charts == "off":
+            return ()
+        drawn = {"png", "svg"} if self.charts == "spec_only" else set[str]()
+        return tuple(name for name in dict.fromkeys(self.chart_formats) if name not in drawn)
+
+
+class PythonInputs(_Model):
+    """Caps on what programs get to see: each row was masked before, and no program can tell more than it got."""
+
+    max_rows: int = Field(default=100_000, ge=1, description="Rows of one input of a program.")
+    max_bytes: int = Field(default=67_108_864, ge=1024, description="Bytes of all inputs of a job, as Arrow data.")
 
 
 class Policy(_Model):
@@ -108,6 +136,7 @@ class Policy(_Model):
     )
     rules: tuple[ColumnRule, ...] = Field(default=(), description="First match wins.")
     release: Release = Release()
+    python_inputs: PythonInputs = PythonInputs()
     catalog: CatalogShown = CatalogShown()
 
     @field_validator("subjects")
@@ -174,8 +203,8 @@ class Policy(_Model):
         """The rule for a column of the relation that `lines` are of; None hides the column."""
         line = lines.naming(column)
         if line is None:
-            return {"redact": Redact(), "keep": Keep(), "refuse": None}[self.default]
-        return Keep() if set(line.unless_roles) & set(roles) else line.rule
+            return _DEFAULTS[self.default]
+        return _KEEP if set(line.unless_roles) & set(roles) else line.rule
 
     def rule_for(self, path: tuple[str, str, str, str], roles: Sequence[str], type_text: str = "") -> Rule | None:
         """The rule for a table's column by (source, schema, table, column); None hides the column."""

@@ -1,12 +1,13 @@
 """`Table` -> `Masked`: the second net and the caps on what leaves, while it streams."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from agent.core.errors import Fault
 from agent.core.job import Format, OnLimit
 from agent.core.limits import Limits
 from agent.core.plan import MaskedPlan
-from agent.core.table import Batch, Masked, Table, Tally
+from agent.core.table import Batch, Disclosure, Masked, Table, Tally
 from agent.masking.pii.net import Net
 from agent.masking.policy import Policy
 
@@ -26,21 +27,52 @@ def release(
     Fault(limit.rows | limit.bytes) when a cap is met and `on_limit` is `fail`; with `truncate` they end there, and
     `Masked.tally.truncated` says so.
     """
+    return passed(table, caps_of(policy, limits), policy, plan.disclosure, Form(on_limit, format), plan.exempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most rows and bytes of Arrow data; `what` they are of, for the sentence that says so."""
+
+    rows: int
+    bytes: int
+    what: str = "The result has more {} than may leave."
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What happens at a cap, and the format that rows leave in."""
+
+    on_limit: OnLimit
+    format: Format = "arrow"
+
+
+def caps_of(policy: Policy, limits: Limits) -> Caps:
+    """Those of a result."""
+    return Caps(min(limits.rows, policy.release.max_rows), min(limits.bytes, policy.release.max_bytes))
+
+
+def passed(  # noqa: PLR0917 - the terms of a release
+    table: Table, caps: Caps, policy: Policy, disclosure: Disclosure, form: Form, exempt: Collection[str] = ()
+) -> Masked:
+    """The rows that pass the second net, up to the caps. Raises as `release` does.
+
+    `exempt` are columns that the net does not look at.
+    """
     tally = Tally()
-    rows = min(limits.rows, policy.release.max_rows)
-    size = min(limits.bytes, policy.release.max_bytes)
-    table = Net(policy.release.pii_net, table, tally, plan.exempt).table()
-    batches = _capped(table.batches, tally, rows, size, on_limit)
-    return Masked(table.schema, batches, plan.disclosure, format, tally)
+    table = Net(policy.release.pii_net, table, tally, exempt).table()
+    batches = _capped(table.batches, tally, caps, form.on_limit)
+    return Masked(table.schema, batches, disclosure, form.format, tally)
 
 
-def _capped(batches: Iterator[Batch], tally: Tally, rows: int, size: int, on_limit: OnLimit) -> Iterator[Batch]:
+def _capped(batches: Iterator[Batch], tally: Tally, caps: Caps, on_limit: OnLimit) -> Iterator[Batch]:
+    rows, size = caps.rows, caps.bytes
     for batch in batches:
         room = _room(batch, tally, rows, size)
         if room < batch.num_rows:
             if on_limit == "fail":
                 code, what = ("limit.rows", "rows") if tally.rows + batch.num_rows > rows else ("limit.bytes", "bytes")
-                raise Fault(code, f"The result has more {what} than may leave.")
+                raise Fault(code, caps.what.format(what))
             tally.truncated = True
         kept = batch if room == batch.num_rows else batch.slice(0, room)
         if kept.num_rows:

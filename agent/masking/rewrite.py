@@ -183,13 +183,13 @@ def _prove(again: exp.Expression, builder: Builder) -> None:
 def _enclosing(node: exp.Table, builder: Builder) -> exp.Expression:
     select = node.parent_select
     schema = node.args.get("db")
-    expected = builder.tables.get((schema.name if schema is not None else "", node.name), [])
+    expected = builder.tables.get((schema.name if schema is not None else "", node.name), ())
     if (
         not isinstance(select, exp.Select)
         or not isinstance(node.parent, exp.From)
         or node.parent.parent is not select
         or not isinstance(select.parent, exp.Subquery)
-        or select not in expected
+        or hash(select) not in expected
     ):
         raise Refuse("sql.rewrite", "A table is not enclosed by its masks.", "Write the query more plainly.")
     return select

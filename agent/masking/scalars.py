@@ -15,18 +15,14 @@ from agent.guard.relations import Use
 PREFIX = "meridyen_value_"
 
 
-def scalars(tree: exp.Expression) -> list[exp.CTE]:
-    """The value CTEs of a tree."""
-    return [cte for cte in tree.find_all(exp.CTE) if cte.args.get("scalar")]
-
-
-def rename_scalars(tree: exp.Expression, found: Sequence[Use], dialect: Dialect, start: int) -> int:
-    """Rename every `WITH value AS name` in place, counting from `start`. Returns how many there were.
+def rename_scalars(
+    tree: exp.Expression, named: Sequence[exp.CTE], found: Sequence[Use], dialect: Dialect, start: int
+) -> int:
+    """Rename the tree's `named` values, `WITH value AS name`, in place, counting from `start`. Returns their number.
 
     Raises Refuse(sql.node) for two of one name, and for a name that a column of a relation has too: which of the two
     a use means depends on the engine's settings.
     """
-    named = scalars(tree)
     if not named:
         return 0
     columns = {

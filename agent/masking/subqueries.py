@@ -4,6 +4,7 @@ Tables project their masks. Views are replaced by their own definition with mask
 a view filters, counts and joins by are masked ones (docs/adr/0003-views-are-expanded.md).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -25,6 +26,7 @@ from agent.masking.rules import Rule
 from agent.masking.rules.keep import Keep
 from agent.masking.rules.token import Token
 from agent.masking.scalars import rename_scalars
+from agent.masking.stored import in_own_order, only_counts, tells
 
 MAX_VIEWS: Final = 16
 MAX_NODES: Final = 40_000
@@ -36,10 +38,14 @@ CTE_PREFIX: Final = "meridyen_cte_"
 class Builder:
     """Builds the sub-queries of one statement and remembers what they read.
 
-    `tables` maps (schema, name) to the sub-queries that must enclose that table; `touched` maps relations to rules per
-    column, `used` to the columns that the statement may read. `named` are the names in the tree that is being
-    rewritten: see `names_read`. `sources` are the shapes of the sub-queries put into it, `shape` is that of the tree
-    that was rewritten last, and `people` how many keys of people are in the statement: see `agent.masking.groups`.
+    `tables` maps (schema, name) to the hashes of the sub-queries that must enclose that table: by them sqlglot says
+    whether trees are equal. `left` counts the uses of a relation that are still to be replaced. `touched` maps
+    relations to rules per column, `used` to the columns that the statement may read. `named` are the names in the tree
+    that is being rewritten: see `names_read`. `sources` are the shapes of the sub-queries put into it, `shape` is that
+    of the tree that was rewritten last, and `people` how many keys of people are in the statement: see
+    `agent.masking.groups`.
+    `stored` are the tables that are stored in the order of what is masked, and `counts` says that no order of rows is
+    to be seen anyway.
     `ordered` says that a table has an index over what is masked.
     """
 
@@ -48,7 +54,8 @@ class Builder:
     roles: Sequence[str]
     dialect: Dialect
     beneath: Catalog
-    tables: dict[tuple[str, str], list[exp.Select]] = field(default_factory=dict)
+    tables: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    left: Counter[Relation] = field(default_factory=Counter)
     touched: dict[Relation, dict[str, str]] = field(default_factory=dict)
     used: dict[Relation, set[str]] = field(default_factory=dict)
     domains: set[str] = field(default_factory=set)
@@ -61,18 +68,23 @@ class Builder:
     shape: Shape = NOTHING
     people: int = 0
     ordered: bool = False
+    stored: set[tuple[str, str]] = field(default_factory=set)
+    counts: bool = False
 
     def rewrite(self, tree: exp.Expression, catalog: Catalog) -> exp.Expression:
         """Rename CTEs, then replace every physical table. Returns the root, which may be another node."""
         found = uses(tree, catalog, self.dialect)
-        outer, self.named, self.sources = (self.named, self.sources), names_read(tree, self.dialect), {}
+        outer = self.named, self.sources, self.left, self.counts
+        self.counts = not self.open_views and only_counts(tree)
+        self.named, self.sources = names_read(tree, self.dialect), {}
+        self.left = Counter(use.means for use in found if isinstance(use.means, Relation))
         self._rename_ctes(tree, found)
         strip_qualifiers(tree, found, self.dialect)
         for use in found:
             if isinstance(use.means, Relation):
                 self._replace(use.node, use.means)
         self.shape = self._grouped(tree)
-        self.named, self.sources = outer
+        self.named, self.sources, self.left, self.counts = outer
         return tree
 
     def _grouped(self, tree: exp.Expression) -> Shape:
@@ -82,11 +94,14 @@ class Builder:
 
     def _rename_ctes(self, tree: exp.Expression, found: Sequence[Use]) -> None:
         """A wrong decision about scope then meets an unknown table, not a physical one."""
+        ctes = list(tree.find_all(exp.CTE))
+        if not ctes:
+            return
         names: dict[int, str] = {}
-        self.fresh += rename_scalars(tree, found, self.dialect, self.fresh)
-        for cte in tree.find_all(exp.CTE):
-            if cte.args.get("scalar"):
-                continue
+        named = [cte for cte in ctes if cte.args.get("scalar")]
+        self.fresh += rename_scalars(tree, named, found, self.dialect, self.fresh)
+        ctes = [cte for cte in ctes if not cte.args.get("scalar")]
+        for cte in ctes:
             self.fresh += 1
             names[id(cte)] = f"{CTE_PREFIX}{self.fresh}"
         for use in found:
@@ -96,9 +111,7 @@ class Builder:
                 elif use.node.args["alias"].this is None:
                     use.node.args["alias"].set("this", use.node.this.copy())
                 use.node.set("this", exp.to_identifier(names[id(use.means)], quoted=True))
-        for cte in tree.find_all(exp.CTE):
-            if id(cte) not in names:
-                continue
+        for cte in ctes:
             cte.args["alias"].set("this", exp.to_identifier(names[id(cte)], quoted=True))
 
     def _replace(self, node: exp.Table, relation: Relation) -> None:
@@ -107,13 +120,17 @@ class Builder:
             columns = alias.args.get("columns") if alias is not None else None
             alias = exp.TableAlias(this=exp.to_identifier(node.name, quoted=True), columns=columns)
         select = self.select(relation)
+        shape = self.built[relation.schema, relation.name, self.named][2]
+        self._forget(relation)
+        if not self.counts and (relation.schema, relation.name) in self.stored:
+            select = in_own_order(select, self.dialect)
         subquery = exp.Subquery(this=select, alias=alias)
         for moved in ("joins", "pivots", "sample"):
             if node.args.get(moved):
                 subquery.set(moved, node.args[moved])
         if self.dialect.samples_tables and subquery.args.get("sample"):
             self._sample(select, subquery.args["sample"].pop(), relation)
-        self.sources[id(subquery)] = self.built[relation.schema, relation.name, self.named][2]
+        self.sources[id(subquery)] = shape
         node.replace(subquery)
 
     def _sample(self, select: exp.Select, sample: exp.Expression, relation: Relation) -> None:
@@ -122,7 +139,7 @@ class Builder:
         if relation.definition is not None or not parts <= {exp.TableSample, exp.Literal, exp.Var}:
             raise Refuse("sql.node", "TABLESAMPLE is not allowed here.", "Sample a table, by a plain number.")
         select.args["from_"].this.set("sample", sample)
-        self.tables[relation.schema, relation.name].append(select.copy())
+        self.tables[relation.schema, relation.name].add(hash(select))
 
     def select(self, relation: Relation) -> exp.Select:
         """The masked projection of a relation: of the columns that the tree may read, at least of one."""
@@ -138,7 +155,16 @@ class Builder:
                 "The statement reads too many columns in too many places.",
                 "Read each table once in a WITH, and name its columns instead of *.",
             )
-        return select.copy()
+        return select if self._is_last(relation) else select.copy()
+
+    def _is_last(self, relation: Relation) -> bool:
+        """Whether nobody else asks for the projection: then it is given away itself. `Lineage` asks for views."""
+        return relation.definition is None and self.left[relation] == 1
+
+    def _forget(self, relation: Relation) -> None:
+        if self._is_last(relation):
+            del self.built[relation.schema, relation.name, self.named]
+        self.left[relation] -= 1
 
     def _keyed(self, select: exp.Select, relation: Relation, inner: Shape | None) -> Shape:
         """Put the keys of people beside the columns: the relation's own, and those of what is beneath a view."""
@@ -157,14 +183,16 @@ class Builder:
         self._unordered(relation, rules, table)
         select = self._projection(relation, rules, table)
         shape = self._keyed(select, relation, None)
-        self.tables.setdefault((relation.schema, relation.name), []).append(select)
+        self.tables.setdefault((relation.schema, relation.name), set()).add(hash(select))
         return select, shape
 
     def _unordered(self, relation: Relation, rules: dict[str, Rule], table: exp.Table) -> None:
         """Keep the engine from reading rows in the order of what is masked: a LIMIT would tell whose is the least."""
         open_ = {name for name, rule in rules.items() if isinstance(rule, Keep)}
         known = open_ | {""} if len(open_) == len(relation.columns) else open_
-        telling = [index.name for index in relation.indexes if not known.issuperset(index.columns)]
+        if tells(relation, self.catalog, known):
+            self.stored.add((relation.schema, relation.name))
+        telling = [index.name for index in relation.indexes if index.name and not known.issuperset(index.columns)]
         if telling:
             self.ordered = True
             if self.dialect.without_indexes is not None:

@@ -1,8 +1,9 @@
 """What one worker says through its own pipe before it exits: `Answer` <-> bytes."""
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,9 +15,10 @@ from agent.wire.sealing import parcel_from_json, parcel_to_json
 MAX_REPORT_BYTES = 4 << 20
 """The largest report that is read. It names each sealed part in ~100 bytes, and there are at most 16,384."""
 MAX_CATALOG_BYTES = 8 << 20
-"""The largest catalog that is handed on: it also has to fit into the next worker's order, in base64."""
+"""How large the catalogs are that are handed on, together: they have to fit into the next order too, in base64."""
+MAX_CATALOGS = 64
 _LENGTH = struct.Struct(">I")
-MAX_BYTES = MAX_REPORT_BYTES + MAX_CATALOG_BYTES + 2 * _LENGTH.size
+MAX_BYTES = MAX_REPORT_BYTES + MAX_CATALOG_BYTES + (1 + MAX_CATALOGS) * _LENGTH.size
 """The largest answer that is read."""
 
 Failure = Literal[
@@ -46,35 +48,43 @@ class _Frame(BaseModel):
     failed: Failure | None
     log: tuple[str, ...] = Field(max_length=32)
     findings: tuple[Finding, ...] | None
+    catalogs: tuple[Annotated[str, Field(max_length=63)], ...] = Field(max_length=MAX_CATALOGS)
 
 
 def encode(answer: Answer) -> bytes:
-    """Twice a length as u32 BE and as many bytes: the report as JSON; the catalog, opaque and often empty.
+    """A length as u32 BE and as many bytes, again and again: the report as JSON, then the catalogs that it names, opaque.
 
-    A catalog that is too large is left out: the next worker then asks the source itself. Raises ValueError for a
-    report that is too large.
+    A catalog for which there is no room is left out: the next worker then asks the source itself. Raises ValueError for
+    a report that is too large.
     """
     report = answer.report
+    catalogs = {} if report is None else _fitting(report.catalogs)
     frame = _Frame(
         parcel=None if report is None else parcel_to_json(report.parcel),
         facts=None if report is None else report.facts,
         failed=answer.failed,
         log=answer.log,
         findings=answer.findings,
+        catalogs=tuple(catalogs),
     )
     data = frame.model_dump_json().encode()
     if len(data) > MAX_REPORT_BYTES:
         raise ValueError("the answer is too large")
-    catalog = b"" if report is None or len(report.catalog) > MAX_CATALOG_BYTES else report.catalog
-    return _LENGTH.pack(len(data)) + data + _LENGTH.pack(len(catalog)) + catalog
+    return b"".join(_LENGTH.pack(len(piece)) + piece for piece in (data, *catalogs.values()))
+
+
+def _fitting(catalogs: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those that together are not too large, smaller ones first."""
+    kept: dict[str, bytes] = {}
+    for name, data in sorted(catalogs.items(), key=lambda item: len(item[1]))[:MAX_CATALOGS]:
+        if sum(map(len, kept.values())) + len(data) <= MAX_CATALOG_BYTES:
+            kept[name] = data
+    return kept
 
 
 def decode(data: bytes) -> Answer:
     """The reverse of `encode`. Raises ValueError, without a value in its text, on anything else, trailing bytes too."""
     said, rest = _split(data, MAX_REPORT_BYTES)
-    catalog, rest = _split(rest, MAX_CATALOG_BYTES)
-    if rest:
-        raise ValueError("the answer has bytes after its end")
     try:
         frame = _Frame.model_validate_json(said)
         parcel = None if frame.parcel is None else parcel_from_json(frame.parcel)
@@ -82,7 +92,12 @@ def decode(data: bytes) -> Answer:
         raise ValueError("the answer is not of its schema") from None
     if (parcel is None) != (frame.facts is None) or [parcel, frame.failed, frame.findings].count(None) != 2:  # noqa: PLR2004
         raise ValueError("the answer holds not exactly one of report, failure and findings")
-    report = None if parcel is None or frame.facts is None else Report(parcel, frame.facts, catalog)
+    catalogs: dict[str, bytes] = {}
+    for name in frame.catalogs:
+        catalogs[name], rest = _split(rest, MAX_CATALOG_BYTES - sum(map(len, catalogs.values())))
+    if rest or len(catalogs) < len(frame.catalogs):
+        raise ValueError("the answer has bytes after its end, or a catalog twice")
+    report = None if parcel is None or frame.facts is None else Report(parcel, frame.facts, catalogs)
     return Answer(report, frame.failed, frame.log, frame.findings)
 
 

@@ -4,7 +4,7 @@ import array
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 _MESSAGE_BYTES = 65_536
@@ -29,8 +29,12 @@ def send(channel: socket.socket, message: Mapping[str, object], descriptors: Seq
         channel.send(data)
 
 
-def receive(channel: socket.socket, descriptors: int = 0) -> tuple[dict[str, object], list[int]] | None:
+def receive(
+    channel: socket.socket, descriptors: int | Collection[int] = 0
+) -> tuple[dict[str, object], list[int]] | None:
     """The next message and exactly as many file descriptors, None when the other side has closed.
+
+    `descriptors` may be several numbers: the sender chooses one of them.
 
     Raises ChannelError on anything else (every received descriptor is closed then), OSError, BlockingIOError included.
     """
@@ -42,7 +46,8 @@ def receive(channel: socket.socket, descriptors: int = 0) -> tuple[dict[str, obj
     message = None
     with suppress(ValueError):
         message = json.loads(data)
-    whole = not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and len(received) == descriptors
+    allowed = (descriptors,) if isinstance(descriptors, int) else descriptors
+    whole = not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and len(received) in allowed
     if not whole or not isinstance(message, dict):
         for fd in received:
             os.close(fd)

@@ -1,11 +1,16 @@
 """What the service and a warm server say to each other. Never a value, a secret or a name of a job."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.sandbox.supervisor import Cause
 
 DESCRIPTORS = 4
-"""With each request: the order pipe's read end, the parts file, the answer pipe's write end, the job's line."""
+"""With each request: the order pipe's read end, the parts file, the answer pipe's write end, the job's line.
+
+A job that needs the sandbox brings one more behind them: the channel on which its worker asks for a child.
+"""
 
 
 class _Message(BaseModel):
@@ -20,12 +25,13 @@ class Ready(_Message):
 
 
 class Request(_Message):
-    """Run one job. `file_bytes` bounds the file of sealed parts."""
+    """Run one job. `file_bytes` bounds the file of sealed parts. `sandbox`: the sandbox's channel comes along."""
 
     wall_seconds: float = Field(gt=0)
     cpu_seconds: float = Field(gt=0)
     memory_mb: float = Field(gt=0)
     file_bytes: int = Field(gt=0)
+    sandbox: bool = False
 
 
 class Done(_Message):
@@ -33,3 +39,45 @@ class Done(_Message):
 
     cause: Cause
     status: int
+
+
+class Reason(_Message):
+    """One finding of the sandbox server's live probes: see `agent.core.ports.Finding`."""
+
+    check: str
+    level: Literal["ok", "note", "warning", "error"]
+    found: str
+    fix: str = ""
+
+
+class SandboxReady(_Message):
+    """The sandbox server's first message. `tier` is the best one that its probes saw hold; `none`: it runs nothing."""
+
+    tier: Literal["full", "container", "none"]
+    landlock: int = Field(ge=0)
+    reasons: tuple[Reason, ...] = ()
+    preload_seconds: float
+
+
+class SandboxLoad(_Message):
+    """What the sandbox server has to do now: children that run, jobs that wait, and the MiB that the former may use."""
+
+    running: int = Field(ge=0)
+    waiting: int = Field(ge=0)
+    memory_mb: float = Field(ge=0)
+
+
+SANDBOX_DESCRIPTORS = 5
+"""With each request for a child: its input's read end, then the write ends of result, stdout, stderr and end."""
+
+
+class SandboxRequest(_Message):
+    """Run one untrusted program. Wall time counts from its start; MiB of memory beyond the server's, and of scratch.
+
+    The answer is one `Done` as a line of JSON in the end pipe, when no process of the job is left.
+    """
+
+    wall_seconds: float = Field(gt=0, allow_inf_nan=False)
+    cpu_seconds: float = Field(gt=0, allow_inf_nan=False)
+    memory_mb: float = Field(gt=0, le=1 << 20, allow_inf_nan=False)
+    scratch_mb: float = Field(gt=0, le=1 << 20, allow_inf_nan=False)

@@ -1,13 +1,16 @@
 """What one process can give up or promise about itself: parent, privileges, descriptors, resources."""
 
+import fcntl
 import os
 import resource
+import select
 import signal
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from agent.sandbox.procfs import Usage
 from agent.sandbox.syscalls import prctl, syscall
 
 _PR_SET_PDEATHSIG = 1
@@ -20,6 +23,9 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = 64
+_ABOVE_ALL = 16
+_PENDING_SIGNALS = 64
+_MAX_DESCRIPTION = 300
 _LAST_DESCRIPTOR = 2**31 - 1
 
 
@@ -27,6 +33,15 @@ def die_with_parent(parent: int, death_signal: signal.Signals = signal.SIGKILL) 
     """Get `death_signal` when the thread that forked this process ends. Raises ProcessLookupError if it already has."""
     prctl(_PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:
+        raise ProcessLookupError("the parent process is gone")
+
+
+def die_with(parent: int, death_signal: signal.Signals = signal.SIGKILL) -> None:
+    """As `die_with_parent`, for a parent that may be in another pid namespace: `parent` is a pidfd of it."""
+    prctl(_PR_SET_PDEATHSIG, death_signal)
+    poll = select.poll()
+    poll.register(parent, select.POLLIN)
+    if poll.poll(0):
         raise ProcessLookupError("the parent process is gone")
 
 
@@ -67,6 +82,19 @@ def keep_descriptors(keep: Collection[int]) -> None:
     syscall("close_range", first, _LAST_DESCRIPTOR, 0)
 
 
+def arrange_descriptors(wanted: Sequence[int]) -> None:
+    """Make the descriptors of `wanted` this process's 0, 1, 2 ...; the old ones stay open."""
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, _ABOVE_ALL) for fd in wanted]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number)
+        os.close(fd)
+
+
+def access_mode(fd: int) -> int:
+    """How a descriptor was opened: os.O_RDONLY, O_WRONLY or O_RDWR."""
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+
+
 def silence() -> None:
     """Point stdin, stdout and stderr to /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -76,18 +104,22 @@ def silence() -> None:
         os.close(null)
 
 
-def limit_resources(*, cpu_seconds: int, memory_bytes: int, file_bytes: int, open_files: int) -> None:
+def limit_resources(
+    *, cpu_seconds: int, memory_bytes: int, file_bytes: int, open_files: int, mapped_bytes: int | None = None
+) -> None:
     """Hard limits by the kernel: CPU seconds, address space beyond what is mapped now, size of any file written.
 
-    SIGXCPU comes at `cpu_seconds`, SIGKILL one second later. No core dumps, locked memory or message queues.
+    `mapped_bytes` says what is mapped now, where there is no /proc to look it up. SIGXCPU comes at `cpu_seconds`,
+    SIGKILL one second later. No core dumps, locked memory or message queues.
     """
     _lower(resource.RLIMIT_CORE, 0, 0)
     _lower(resource.RLIMIT_MEMLOCK, 0, 0)
     _lower(resource.RLIMIT_MSGQUEUE, 0, 0)
+    _lower(resource.RLIMIT_SIGPENDING, _PENDING_SIGNALS, _PENDING_SIGNALS)
     _lower(resource.RLIMIT_FSIZE, file_bytes, file_bytes)
     _lower(resource.RLIMIT_NOFILE, open_files, open_files)
     _lower(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)
-    _lower(resource.RLIMIT_AS, *(_mapped_bytes() + memory_bytes,) * 2)
+    _lower(resource.RLIMIT_AS, *((_mapped_bytes() if mapped_bytes is None else mapped_bytes) + memory_bytes,) * 2)
 
 
 def _lower(kind: int, soft: int, hard: int) -> None:
@@ -101,10 +133,10 @@ def _mapped_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def prefer_as_oom_victim() -> None:
-    """When the machine runs out of memory the kernel ends this process first."""
+def prefer_as_oom_victim(score: int = 1000) -> None:
+    """When the machine runs out of memory the kernel ends processes with the highest score first: at most 1000."""
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text(str(score))
 
 
 def threads() -> tuple[str, ...]:
@@ -143,8 +175,14 @@ def own_memory(pid: int) -> int:
     """
     fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        lines = os.read(fd, 8192).splitlines()
+        return Usage.of(os.read(fd, 8192)).memory_bytes
     finally:
         os.close(fd)
-    counted = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(counted))
+
+
+def describe(error: BaseException) -> str:
+    """Class and cause, for the site's log. No path, no value."""
+    if isinstance(error, OSError) and error.errno:
+        what = error.filename if isinstance(error.filename, str) and "/" not in error.filename else ""
+        return f"{type(error).__name__}: {os.strerror(error.errno)} {what}".strip()
+    return f"{type(error).__name__}: {error}"[:_MAX_DESCRIPTION]

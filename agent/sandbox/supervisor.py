@@ -6,28 +6,49 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from agent.sandbox import process
+from agent.sandbox.procfs import Procfs, Usage
 
 LOOK_SECONDS = 0.02
 """How often memory and deadlines are looked at while a job runs."""
 _DEATH_SECONDS = 2.0
 _CRASHED = 70
 
-Cause = Literal["exit", "signal", "limit.wall", "limit.cpu", "limit.memory", "cancelled", "unseen", "fork"]
-"""`unseen`: the job was killed because its memory could not be read. `fork`: no process could be made."""
+Cause = Literal[
+    "exit",
+    "signal",
+    "limit.wall",
+    "limit.cpu",
+    "limit.memory",
+    "limit.threads",
+    "limit.scratch",
+    "cancelled",
+    "unseen",
+    "fork",
+    "isolation",
+]
+"""`unseen`: the job was killed because its memory could not be read. `fork`: no process could be made.
+
+`isolation`: the jail could not be made, and no code ran; only the sandbox's server says so.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What one child may use. `memory_bytes` is the growth over the server's own figure at the fork."""
+    """What one child may use. `memory_bytes` is the growth over the server's own figure at the fork.
+
+    `threads` is None for no bound. `beyond` tells of a limit that only its owner can watch, at every look.
+    """
 
     wall_seconds: float
     cpu_seconds: float
     memory_bytes: int
+    threads: int | None = None
+    beyond: Callable[[], Cause | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +63,37 @@ class End:
 class Child:
     """One running child. `killed` says why it was killed, None while it may run."""
 
-    pid: int
-    pidfd: int
+    process: "Reserve"
     deadline: float
     bounds: Bounds
-    baseline: int
     on_end: Callable[[End], None]
     killed: Cause | None = field(default=None)
+
+    @property
+    def pid(self) -> int:
+        """Its number, as the server sees it."""
+        return self.process.pid
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """A forked process that no job has yet. `baseline`: the server's own memory at the fork, in bytes."""
+    """A forked process that no job has yet. `baseline`: the server's own memory at the fork, in bytes.
+
+    `shown` is its number in the server's /proc. `held` keeps files of its own there known to the kernel: a rule of
+    Landlock is tied to an inode that /proc may otherwise forget and make anew.
+    """
 
     pid: int
     pidfd: int
     baseline: int
+    shown: int
+    held: tuple[int, ...]
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.pidfd)
+        for fd in self.held:
+            os.close(fd)
 
 
 class Supervisor:
@@ -66,7 +102,15 @@ class Supervisor:
     Readable events are dispatched by the owner of `selector`: each key's data is a function without arguments.
     """
 
-    def __init__(self, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector, proc: Procfs | None = None, fork: Callable[[], int] | None = None
+    ) -> None:
+        """Args: `proc` is read instead of /proc; `fork` is called instead of `os.fork`.
+
+        With a `fork` that gives each child a pid namespace of its own, the kernel ends what a child leaves behind.
+        """
+        self._proc = proc or Procfs()
+        self._fork = fork
         self._selector = selector
         self._children: dict[int, Child] = {}
         self._reserve: Reserve | None = None
@@ -78,7 +122,7 @@ class Supervisor:
 
     def reserve(self, body: Callable[[], None]) -> bool:
         """Fork a process ahead of its job: `body` waits for one, and must hold nothing of any. False: none was made."""
-        self._drop_reserve()
+        self.drop_reserve()
         try:
             self._reserve = self._spawn(body)
         except OSError:
@@ -91,7 +135,7 @@ class Supervisor:
         if reserve is None:
             return None
         if _has_ended(reserve.pidfd):
-            self._discard(reserve)
+            _discard(reserve)
             return None
         return self._adopt(reserve, bounds, on_end)
 
@@ -111,35 +155,44 @@ class Supervisor:
         return self._adopt(spawned, bounds, on_end)
 
     def _spawn(self, body: Callable[[], None]) -> "Reserve":
-        if len(names := process.threads()) != 1:
+        if len(names := self._proc.threads()) != 1:
             raise RuntimeError(f"the server has threads: {', '.join(names)}")
-        baseline = process.own_memory(os.getpid())
+        baseline = Usage.of(self._proc.read("self/status")).memory_bytes
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = os.fork()
+            pid = (self._fork or os.fork)()
             if pid == 0:
                 _run(body)
-            return Reserve(pid, os.pidfd_open(pid), baseline)
+            return self._met(pid, baseline)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def _met(self, pid: int, baseline: int) -> "Reserve":
+        with ExitStack() as on_failure:
+            on_failure.callback(os.waitpid, pid, 0)
+            on_failure.callback(os.kill, pid, signal.SIGKILL)
+            pidfd = os.pidfd_open(pid)
+            on_failure.callback(os.close, pidfd)
+            shown = self._proc.number(pidfd)
+            held = []
+            for name in ("cgroup", "maps"):
+                held.append(self._proc.hold(f"{shown}/{name}"))
+                on_failure.callback(os.close, held[-1])
+            on_failure.pop_all()
+        return Reserve(pid, pidfd, baseline, shown, tuple(held))
+
     def _adopt(self, spawned: "Reserve", bounds: Bounds, on_end: Callable[[End], None]) -> Child:
         deadline = time.monotonic() + bounds.wall_seconds
-        child = Child(spawned.pid, spawned.pidfd, deadline, bounds, spawned.baseline, on_end)
+        child = Child(spawned, deadline, bounds, on_end)
         self._children[child.pid] = child
-        self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._reap(child))
+        self._selector.register(spawned.pidfd, selectors.EVENT_READ, lambda: self._reap(child))
         return child
 
-    def _drop_reserve(self) -> None:
+    def drop_reserve(self) -> None:
+        """End the reserved process, if there is one."""
         reserve, self._reserve = self._reserve, None
         if reserve is not None:
-            self._discard(reserve)
-
-    def _discard(self, reserve: "Reserve") -> None:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(reserve.pidfd, signal.SIGKILL)
-        os.close(reserve.pidfd)
-        _wait(reserve.pid, time.monotonic() + _DEATH_SECONDS)
+            _discard(reserve)
 
     def cancel(self, child: Child) -> None:
         """Kill a child; its `on_end` follows. Nothing happens when it has ended."""
@@ -156,12 +209,12 @@ class Supervisor:
     def close(self) -> None:
         """Kill and reap all children and their descendants, without calling any `on_end`."""
         give_up = time.monotonic() + _DEATH_SECONDS
-        self._drop_reserve()
+        self.drop_reserve()
         for child in self._children.values():
             child.on_end = _ignore
             self._kill(child, "cancelled")
         for child in tuple(self._children.values()):
-            _await_death(child.pidfd, give_up)
+            _await_death(child.process.pidfd, give_up)
             self._reap(child)
         self._sweep()
 
@@ -170,19 +223,24 @@ class Supervisor:
             self._kill(child, "limit.wall")
             return
         try:
-            used = process.own_memory(child.pid) - child.baseline
+            usage = self._proc.usage(child.process.shown)
         except OSError:
             self._kill(child, "unseen")
             return
-        if used > child.bounds.memory_bytes:
+        bounds = child.bounds
+        if usage.memory_bytes - child.process.baseline > bounds.memory_bytes:
             self._kill(child, "limit.memory")
+        elif bounds.threads is not None and usage.threads > bounds.threads:
+            self._kill(child, "limit.threads")
+        elif bounds.beyond is not None and (cause := bounds.beyond()) is not None:
+            self._kill(child, cause)
 
     def _kill(self, child: Child, cause: Cause) -> None:
         if child.killed is None and child.pid in self._children:
             child.killed = cause
             _kill_group(child.pid)
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(child.process.pidfd, signal.SIGKILL)
 
     def _reap(self, child: Child) -> None:
         # Until it is waited for, the dead leader keeps its number, so the group is still its own.
@@ -190,8 +248,8 @@ class Supervisor:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         if pid == 0:
             return
-        self._selector.unregister(child.pidfd)
-        os.close(child.pidfd)
+        self._selector.unregister(child.process.pidfd)
+        child.process.close()
         del self._children[child.pid]
         self._sweep()
         child.on_end(_end(child, status, usage.ru_utime + usage.ru_stime))
@@ -208,6 +266,8 @@ class Supervisor:
                 _wait(pid, give_up)
 
     def _strays(self) -> list[int]:
+        if self._fork is not None:
+            return []
         if not self._children and self._reserve is None:
             try:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -215,6 +275,13 @@ class Supervisor:
                 return []
         reserved = None if self._reserve is None else self._reserve.pid
         return [pid for pid in process.children() if pid not in self._children and pid != reserved]
+
+
+def _discard(reserve: Reserve) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(reserve.pidfd, signal.SIGKILL)
+    reserve.close()
+    _wait(reserve.pid, time.monotonic() + _DEATH_SECONDS)
 
 
 def _run(body: Callable[[], None]) -> NoReturn:

@@ -49,6 +49,7 @@ class Board:
     contact: Contact = field(default_factory=Contact)
     dropped: int = 0
     crashes: int = 0
+    enrolled: bool = True
 
     def say(self, loop: str, phrase: str) -> None:
         """What `loop` is doing now."""
@@ -78,6 +79,8 @@ class Board:
         """The state to show: running with findings other than notes is degraded, without its carrier offline."""
         if self.state is not State.ONLINE:
             return self.state
+        if not self.enrolled:
+            return State.ENROLLING
         if self.contact.failing:
             return State.OFFLINE
         return State.DEGRADED if any(not health.note for health in self.findings.values()) else State.ONLINE

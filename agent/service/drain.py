@@ -39,7 +39,7 @@ class Drain:
         """Returns when nothing is under way any more, or its time is over."""
         self.board.state = State.DRAINING
         self.intake.stop()
-        self.board.say("drain", f"{self.running.busy} jobs may finish within {self.seconds:.0f} s")
+        self.board.say("drain", f"{self.running.total} jobs may finish within {self.seconds:.0f} s")
         with anyio.move_on_after(self.seconds):
             await self.intake.finished.wait()
         if not self.intake.finished.is_set():
@@ -52,8 +52,8 @@ class Drain:
         self.board.say("drain", "done")
 
     async def _kill(self) -> None:
-        _LOGGER.warning("%d jobs did not finish in time and are killed", self.running.busy)
-        self.board.say("drain", f"killing {self.running.busy} jobs")
+        _LOGGER.warning("%d jobs did not finish in time and are killed", self.running.total)
+        self.board.say("drain", f"killing {self.running.total} jobs")
         self.running.kill()
         self.patience.end()
         with anyio.move_on_after(KILL_SECONDS):

@@ -46,8 +46,7 @@ async def _examined(launcher: ProcessLauncher, source: Asked, me: Me, name: str)
         policy="",
         policy_sha256="",
         token_key=None,
-        source_name=name,
-        source=text,
+        sources={name: text},
         limits=Limits(),
         isolation="",
     )

@@ -44,7 +44,7 @@ class Gate:
         """Whether one more result fits beside those of the running jobs. Too little for a single one is a finding."""
         spool, one = self._ports.spool, self._site().limits.bytes
         try:
-            room = await to_thread.run_sync(spool.room, (self._running.busy + 1) * one)
+            room = await to_thread.run_sync(spool.room, (self._running.total + 1) * one)
             full = not room and not await to_thread.run_sync(spool.room, one)
             held = await to_thread.run_sync(spool.bytes) if full else 0
         except SpoolError as error:

@@ -45,6 +45,13 @@ def trust_unreadable(trust: Path, problem: str) -> Health:
     )
 
 
+def drain_asked() -> Health:
+    """The Router's operator drained this agent."""
+    return Health(
+        "The Router asked this agent to take no new jobs.", "undrain it at the Router, or restart the agent.", note=True
+    )
+
+
 def spool_full(held: int, cap: int) -> Health:
     """No room for another result. Both figures in bytes."""
     return Health(
@@ -146,6 +153,28 @@ def isolation_missing() -> Health:
         f"Jobs cannot be isolated on this machine ({NO_LANDLOCK}), so every job fails with worker.isolation.",
         "run on a kernel with Landlock (Linux 5.13 or newer), and allow its calls in the container's seccomp profile.",
     )
+
+
+def no_sandbox(problem: str, found: str, fix: str) -> Health:
+    """Python jobs cannot be run. `found` and `fix` are the sandbox server's own reason, if it has one."""
+    why = f"{_bare(problem)}: {_bare(found)}" if found else _bare(problem)
+    return Health(
+        f"Python jobs cannot be isolated ({why}), so each of them fails with sandbox.isolation; other jobs run.",
+        f"{_first(fix)}`agent doctor sandbox` shows every layer. Where no Python is wanted: python.enabled: false.",
+    )
+
+
+def container_tier(found: str, fix: str) -> Health:
+    """Python jobs run under the lesser of the two tiers, which the site allows."""
+    return Health(
+        f"Python jobs run in the sandbox tier `container`, not `full`{f' ({_bare(found)})' if found else ''}.",
+        f"{_first(fix)}`agent doctor sandbox` shows every layer. Where this tier is meant, nothing needs to be done.",
+        note=True,
+    )
+
+
+def _first(fix: str) -> str:
+    return f"{_one_line(fix)}; " if fix else ""
 
 
 def clock_jumped(seconds: float) -> Health:

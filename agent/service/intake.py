@@ -1,7 +1,7 @@
 """Offers -> verified, claimed, performed, or rejected with a reason; first of all those that an earlier run held."""
 
 import logging
-from collections import deque
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from agent.core import defect
 from agent.core.errors import AuditError, Refuse, TransportError
 from agent.core.job import Job
+from agent.core.lane import LANES, Lane
 from agent.core.ports import Offer, Rejection
 from agent.service import health
 from agent.service.backoff import full_jitter
@@ -23,6 +24,7 @@ from agent.service.perform import Claim, Performer
 from agent.service.record import Recorder
 from agent.service.recovery import Fate, fate, may_rerun
 from agent.service.running import Running
+from agent.service.waiting import Line, Taken, Waiting, offers, taken
 from agent.service.wiring import Options, Ports, Site, Step
 from agent.spool.ledger import Entry
 from agent.wire.signing import job_digest, peek, verify
@@ -36,8 +38,9 @@ _SLOWEST_SECONDS = 30.0
 _IDLE_SECONDS = 0.05
 _LOGGER = logging.getLogger(__name__)
 
+_spread = random.SystemRandom().uniform
+
 T = TypeVar("T")
-Line = Callable[[Offer], Awaitable[None]]
 
 
 class Intake:
@@ -75,7 +78,7 @@ class Intake:
         self._gate = gate
         self._opening: Mapping[str, object] | None = opening
         self._looked_back = looked_back
-        self._left: deque[Offer] | None = None
+        self._held: Waiting | None = None
         self._wake = wake
         self._step = step
         self._stopping = anyio.Event()
@@ -120,40 +123,47 @@ class Intake:
 
     async def _turn(self, tasks: TaskGroup) -> float:
         """Pick up what fits, first what an earlier run held. Seconds to pause before the next turn."""
-        if self._left is None:
+        if self._held is None:
             return await self._look_back()
         if not await self._announced() or not await self._may_take():
             return self._options.retry_seconds
-        free = self._running.free(1 if self._slowly() else None)
-        if not free:
-            self._board.say("intake", f"all slots are taken ({self._running.busy})")
+        free = {lane: self._running.free(lane, 1 if self._slowly() else None) for lane in LANES}
+        if (held := self._held.next(free)) is not None:
+            self._board.say("intake", f"deciding what is held already ({len(self._held) + 1})")
+            self._begin(tasks, held)
+            return 0
+        # What a lane holds already comes before what it might pick up.
+        room = {lane: 0 if lane in self._held.lanes else count for lane, count in free.items()}
+        if not any(room.values()):
+            self._board.say("intake", f"all slots are taken ({self._running.total})")
             await self._a_slot()
             return 0
-        if self._left:
-            self._board.say("intake", f"deciding what an earlier run left ({len(self._left)})")
-            self._begin(tasks, self._left.popleft(), self._resume)
-            return 0
-        return await self._poll(tasks, free)
+        return await self._poll(tasks, room)
 
-    async def _poll(self, tasks: TaskGroup, free: int) -> float:
+    async def _poll(self, tasks: TaskGroup, room: Mapping[Lane, int]) -> float:
         """Pick up new envelopes. What arrives together with the end is the next start's."""
         try:
-            offers = await self._ports.transport.offers(free)
+            found = await offers(self._ports.transport, room, self._running.freed)
         except TransportError as error:
             return self._not_reached(error)
         self._reached()
-        for offer in offers if not self._stopping.is_set() else ():
-            self._begin(tasks, offer, self._new)
-        self._board.say("intake", f"{self._running.busy} running" if self._running.busy else "waiting for jobs")
-        if offers and self._slowly():
+        assert self._held is not None
+        for offer in (found or ()) if not self._stopping.is_set() else ():
+            item = taken(offer, self._new)
+            if self._running.free(item.lane):
+                self._begin(tasks, item)
+            else:
+                self._held.add(item)
+        self._board.say("intake", f"{self._running.total} running" if self._running.total else "waiting for jobs")
+        if found and self._slowly():
             return full_jitter(self._board.crashes, cap=_SLOWEST_SECONDS)
-        return 0 if offers else _IDLE_SECONDS
+        return 0 if found or found is None else _IDLE_SECONDS
 
     async def _look_back(self) -> float:
         """Take over what an earlier run held. Nothing may be settled before: the carrier has to know of it first."""
         self._board.say("intake", "looking for what an earlier run left")
         try:
-            self._left = deque(await self._ports.transport.recovered())
+            self._held = Waiting(taken(offer, self._resume) for offer in await self._ports.transport.recovered())
         except TransportError as error:
             return self._not_reached(error)
         self._reached()
@@ -209,17 +219,20 @@ class Intake:
         contact.error, contact.error_at, contact.failing = str(error), self._ports.clock.now(), True
         self._board.find("carrier", health.transport_failing(str(error)))
         self._board.say("intake", "the carrier cannot be reached, trying again")
-        return full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
+        pause = full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
+        if self._unreached == 1 and self._options.reconnect_seconds:
+            pause = _spread(0.0, self._options.reconnect_seconds)
+        return max(pause, error.retry_after or 0.0)
 
-    def _begin(self, tasks: TaskGroup, offer: Offer, line: Line) -> None:
-        self._running.take()
-        tasks.start_soon(self._handle, offer, line)
+    def _begin(self, tasks: TaskGroup, item: Taken) -> None:
+        self._running.take(item.lane)
+        tasks.start_soon(self._handle, item.lane, item.offer, item.line)
 
-    async def _handle(self, offer: Offer, line: Line) -> None:
+    async def _handle(self, lane: Lane, offer: Offer, line: Line) -> None:
         """One envelope to its end. A rejection gives its slot back before it is filed away."""
         refuse: Refuse | None = None
         try:
-            with self._running.slot():
+            with self._running.slot(lane):
                 try:
                     await line(offer)
                 except Refuse as refused:
@@ -245,7 +258,19 @@ class Intake:
                 return
             if not fresh:
                 raise Refuse("envelope.replayed", "The job was handed in before and is running.", _HINT_AGAIN)
-            await self._claim_and_run(job, offer, trust, site)
+            if await self._begun(offer):
+                await self._claim_and_run(job, offer, trust, site)
+
+    async def _begun(self, offer: Offer) -> bool:
+        """Whether the carrier agrees that the job starts here. A carrier that cannot be asked has not agreed."""
+        try:
+            begun = await self._ports.transport.begin(offer.ref)
+        except TransportError as error:
+            _LOGGER.warning("%s was not begun: %s", offer.ref, error)
+            return False
+        if not begun:
+            _LOGGER.info("%s is not this agent's any more", offer.ref)
+        return begun
 
     async def _claim_and_run(self, job: Job, offer: Offer, trust: TrustStore, site: Site) -> None:
         now = self._ports.clock.now()
@@ -319,7 +344,8 @@ class Intake:
             return
         with self._running.only(job.id):
             if may_rerun(job, entry.attempts, self._ports.clock.now()):
-                await self._claim_and_run(job, offer, trust, site)
+                if await self._begun(offer):
+                    await self._claim_and_run(job, offer, trust, site)
                 return
             claim = self._claimed(job, offer, attempt=entry.attempts, now=entry.changed, trust=trust, site=site)
             await self._performer.fail(claim, "job.interrupted")

@@ -36,6 +36,9 @@ _CODES = {
     "unseen": "worker.isolation",
 }
 _SAID_BYTES = MAX_BYTES + announced.MAX_BYTES
+_Lent = tuple[int, int | None]
+"""Descriptors of this process that a worker gets copies of: the file for sealed parts, the sandbox's channel."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -76,8 +79,10 @@ class ProcessLauncher:
             if server is not None:
                 await server.aclose()
 
-    async def work(self, order: Order, limits: Limits, parts: int) -> Ended:
+    async def work(self, order: Order, limits: Limits, parts: int, sandbox: int | None = None) -> Ended:
         """Run one job. On return, and when cancelled, no process of it is left and nobody writes to `parts` any more.
+
+        What a sandbox runs for it ends with it: the sandbox server sees at once that nobody reads its pipes any more.
 
         Nor does a statement of it run on at its source, as far as that can be reached. `limits` are in force from now
         on: wall time by the monotonic clock, CPU time, memory.
@@ -85,7 +90,7 @@ class ProcessLauncher:
         said = bytearray()
         with anyio.CancelScope() as scope, self._tracked(scope):
             try:
-                done = await self._worked(order, limits, parts, said)
+                done = await self._worked(order, limits, (parts, sandbox), said)
             finally:
                 handles, answer = announced.split(bytes(said))
                 if handles:
@@ -111,6 +116,8 @@ class ProcessLauncher:
 
     async def _end_elsewhere(self, order: Order, handles: tuple[str, ...]) -> None:
         """End what a worker left running at its source: it was killed, or did not take its announcement back."""
+        named = {handle.partition(":")[0] for handle in handles}
+        order = replace(order, sources={name: text for name, text in order.sources.items() if name in named})
         with anyio.CancelScope(shield=True):
             for _ in range(_CANCEL_ATTEMPTS):
                 found = await self._errand(replace(order, errand="cancel", handles=handles), _CANCEL_SECONDS)
@@ -119,15 +126,15 @@ class ProcessLauncher:
                 _log.warning("a statement could not be ended at its source: %s", found)
 
     async def _errand(self, order: Order, seconds: float) -> tuple[Finding, ...] | str:
-        """Run a worker for what is no job: it gets the source and nothing else of the order."""
+        """Run a worker for what is no job: it gets the sources and nothing else of the order."""
         limits = Limits(wall_seconds=seconds, cpu_seconds=_ERRAND_CPU_SECONDS, memory_mb=_ERRAND_MEMORY_MB, bytes=1024)
-        bare = replace(order, envelope=b"", trust="", policy="", token_key=None, catalog=None, limits=limits)
+        bare = replace(order, envelope=b"", trust="", policy="", token_key=None, catalogs={}, limits=limits)
         bare = replace(bare, token_previous=None)
         said = bytearray()
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
             with anyio.move_on_after(seconds + _GRACE_SECONDS):
-                answer = _answer(await self._worked(bare, limits, nowhere, said), bytes(said))
+                answer = _answer(await self._worked(bare, limits, (nowhere, None), said), bytes(said))
                 if isinstance(answer, str):
                     return answer
                 return answer.findings if answer.findings is not None else answer.failed or "worker.crashed"
@@ -135,11 +142,11 @@ class ProcessLauncher:
         finally:
             os.close(nowhere)
 
-    async def _worked(self, order: Order, limits: Limits, parts: int, said: bytearray) -> Done | None:
+    async def _worked(self, order: Order, limits: Limits, lent: "_Lent", said: bytearray) -> Done | None:
         """How one worker ended; None when nobody knows. `said` is what came through its answer pipe, in any case."""
         with ExitStack() as stack:
             try:
-                job = await self._send(stack, limits, parts)
+                job = await self._send(stack, limits, lent)
             except (ServerError, OSError) as error:
                 _log.error("the worker server does not run: %s", error)
                 return None
@@ -158,13 +165,13 @@ class ProcessLauncher:
                 self._server = await WorkerServer.start(self._command)
             return self._server
 
-    async def _send(self, stack: ExitStack, limits: Limits, parts: int) -> "_Job":
+    async def _send(self, stack: ExitStack, limits: Limits, lent: "_Lent") -> "_Job":
         server = await self._ready()
         try:
-            return await _Job.open(stack, server, limits, parts)
+            return await _Job.open(stack, server, limits, lent)
         except OSError:  # it died since it was last looked at
             server.kill()
-            return await _Job.open(stack, await self._ready(), limits, parts)
+            return await _Job.open(stack, await self._ready(), limits, lent)
 
     async def _run(self, job: "_Job", order: Order, limits: Limits, said: bytearray) -> Done | None:
         async with anyio.create_task_group() as tasks:
@@ -204,9 +211,11 @@ class _Job:
     line: socket.socket
 
     @classmethod
-    async def open(cls, stack: ExitStack, server: WorkerServer, limits: Limits, parts: int) -> "_Job":
+    async def open(cls, stack: ExitStack, server: WorkerServer, limits: Limits, lent: "_Lent") -> "_Job":
         """Have the server fork. `stack` closes this side's ends. Raises OSError."""
+        parts, sandbox = lent
         request = Request(
+            sandbox=sandbox is not None,
             wall_seconds=limits.wall_seconds,
             cpu_seconds=limits.cpu_seconds,
             memory_mb=limits.memory_mb,
@@ -224,7 +233,8 @@ class _Job:
             stack.enter_context(mine)
             for end in (my_order, my_report, mine):
                 os.set_blocking(end.fileno(), False)
-            await server.send(request, (order.fileno(), parts, report.fileno(), its.fileno()))
+            theirs_too = () if sandbox is None else (sandbox,)
+            await server.send(request, (order.fileno(), parts, report.fileno(), its.fileno(), *theirs_too))
         return cls(server, my_order, my_report, mine)
 
     def cancel(self) -> None:

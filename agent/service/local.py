@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +13,15 @@ import anyio
 from anyio import to_thread
 
 from agent.core.codes import CODES
-from agent.core.errors import ConfigError
+from agent.core.errors import AgentError, ConfigError
 from agent.core.job import Job
-from agent.core.outcome import Facts, Failed, Report
+from agent.core.outcome import Failed, Report
 from agent.core.ports import Clock
 from agent.service import record
 from agent.service.catalogs import Catalogs
 from agent.service.perform import Claim, checked, expected_of, order_of, terms_of
 from agent.service.record import Log, Recorder
+from agent.service.sandboxes import Held, Sandboxes
 from agent.service.wiring import Site, WorkerLauncher
 from agent.wire import sealing
 from agent.wire.ids import new_ulid
@@ -53,11 +54,16 @@ class LocalLine:
         clock: Clock,
         reveal: bool = False,
         survey: int | None = None,
+        sandboxes: Sandboxes | None = None,
+        python: bool = False,
     ) -> None:
         """Args: `scratch` is a folder for nameless files of sealed parts. `reveal` adds the text that ran.
 
         `survey` describes the source instead of running the task, from so many rows of each table; see `Order`.
+        `python` starts the sandbox server beside the warm one; else the first Python job does.
         """
+        self._sandboxes = sandboxes or Sandboxes(lambda: site.python, clock)
+        self._python = python
         self._launcher, self._site, self._trust = launcher, site, trust
         self._recorder = Recorder(open_log)
         self._result_key, self._scratch, self._clock, self._reveal = result_key, scratch, clock, reveal
@@ -66,7 +72,7 @@ class LocalLine:
     async def __aenter__(self) -> Self:
         """Start the warm server. Raises AgentError."""
         try:
-            await self._launcher.start()
+            await self._start()
         except BaseException:
             await self.aclose()
             raise
@@ -78,10 +84,26 @@ class LocalLine:
         """End the server and let go of the log, also when interrupted."""
         await self.aclose()
 
+    async def _start(self) -> None:
+        if not self._python:
+            await self._launcher.start()
+            return
+        failure: AgentError | None = None
+        async with anyio.create_task_group() as both:
+            both.start_soon(self._sandboxes.start)
+            try:
+                await self._launcher.start()
+            except AgentError as error:  # alone, not as a group
+                failure = error
+                both.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
     async def aclose(self) -> None:
         """End the server, and what runs at a source, and let go of the log. Bounded."""
         with anyio.CancelScope(shield=True):
             await self._launcher.aclose()
+            await self._sandboxes.aclose()
             await self._recorder.aclose()
 
     async def run(self, envelope: bytes) -> LocalResult:
@@ -98,12 +120,16 @@ class LocalLine:
             site=self._site,
             isolation=self._launcher.isolation,
         )
+        async with self._sandboxes.held(job.task.kind, self._site.python) as held:
+            return await self._run(replace(claim, isolation=claim.isolation + held.isolation), held)
+
+    async def _run(self, claim: Claim, held: Held) -> LocalResult:
         begun = self._clock.monotonic()
         surveyed = {} if self._survey is None else {"survey_rows": self._survey}
-        await self._recorder.append("job.started", **record.asked(job), **terms_of(claim), **surveyed)
+        await self._recorder.append("job.started", **record.asked(claim.job), **terms_of(claim), **surveyed)
         parts = await to_thread.run_sync(self._nameless)
         try:
-            report = await self._work(claim, parts)
+            report = self._failed(claim, parts, held.code) if held.code else await self._work(claim, parts, held)
             seconds = self._clock.monotonic() - begun
             head = await self._recorder.append("job.ended", **record.ended(report.parcel, report.facts, seconds))
         except BaseException:
@@ -113,7 +139,7 @@ class LocalLine:
         parts.seek(0)
         return LocalResult(sign_manifest(manifest, self._result_key), parts)
 
-    async def _work(self, claim: Claim, parts: BinaryIO) -> Report:
+    async def _work(self, claim: Claim, parts: BinaryIO, held: Held) -> Report:
         result_id = new_ulid(self._clock.now())
         try:
             order = await to_thread.run_sync(
@@ -123,7 +149,7 @@ class LocalLine:
             return self._failed(claim, parts, "source.unavailable")
         ttl, begun = claim.site.catalog_ttl_seconds, self._clock.monotonic()
         order = self._catalogs.lend(order, ttl)
-        ended = await self._launcher.work(order, order.limits, parts.fileno())
+        ended = await self._launcher.work(order, order.limits, parts.fileno(), held.requests)
         self._catalogs.keep(order, ended, begun=begun, ttl_seconds=ttl)
         report = await to_thread.run_sync(checked, ended, parts, expected_of(claim, order))
         return self._failed(claim, parts, report) if isinstance(report, str) else report
@@ -133,7 +159,10 @@ class LocalLine:
         parts.truncate()
         known = CODES[code]
         context = _context(claim.job, claim, new_ulid(self._clock.now()))
-        return Report(sealing.seal(Failed(code, known.meaning, known.remedy), context=context, sink=parts), Facts())
+        return Report(
+            sealing.seal(Failed(code, known.meaning, known.remedy), context=context, sink=parts),
+            record.unrun(claim.job),
+        )
 
     def _nameless(self) -> BinaryIO:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)

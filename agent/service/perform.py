@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from typing import BinaryIO
 
 import anyio
@@ -15,7 +15,7 @@ from agent.core.codes import CODES
 from agent.core.errors import ConfigError, SpoolError
 from agent.core.job import Job
 from agent.core.order import Order
-from agent.core.outcome import Facts, Failed, Parcel, Report
+from agent.core.outcome import Failed, Parcel, Report
 from agent.core.ports import Ended
 from agent.service import checks, health, record
 from agent.service.board import Board, SourceSeen
@@ -24,6 +24,7 @@ from agent.service.patience import Patience
 from agent.service.record import Head, Recorder
 from agent.service.recovery import may_rerun
 from agent.service.running import Running
+from agent.service.sandboxes import Held, Sandboxes
 from agent.service.wiring import Ports, Site, Step
 from agent.wire import sealing
 from agent.wire.ids import new_ulid
@@ -63,10 +64,12 @@ class Performer:
         patience: Patience,
         board: Board,
         running: Running,
+        sandboxes: Sandboxes,
         wake: Callable[[], None],
         step: Step,
     ) -> None:
         """Args: `wake` tells delivery of a new result; `step` is named after each durable step."""
+        self._sandboxes = sandboxes
         self._ports = ports
         self._recorder = recorder
         self._patience = patience
@@ -81,10 +84,20 @@ class Performer:
 
         Raises GivenUpError when the service ends before a write held; the next start decides the job.
         """
+        async with AsyncExitStack() as stack:
+            held = Held(code="job.interrupted")  # stays so when it is killed while it waits
+            with self._running.killable(claim.job.id):
+                sandbox = self._sandboxes.held(claim.job.task.kind, claim.site.python)
+                held = await stack.enter_async_context(sandbox)
+            if held.code == "job.interrupted":
+                held = Held(code=self._running.why(claim.job.id))
+            await self._run(replace(claim, isolation=claim.isolation + held.isolation), held)
+
+    async def _run(self, claim: Claim, held: Held) -> None:
         begun = self._ports.clock.monotonic()
         await self._record("job.started", **record.asked(claim.job), **terms_of(claim))
         self._step("started")
-        report = await self._work(claim)
+        report = held.code or await self._work(claim, held.requests)
         if isinstance(report, str) and self._again_later(claim, report):
             await self._record("job.interrupted", job=claim.job.id, attempt=claim.attempt, rerun=True)
             return
@@ -103,7 +116,7 @@ class Performer:
         now = self._ports.clock.now()
         return code == "job.interrupted" and may_rerun(claim.job, claim.attempt, now)
 
-    async def _work(self, claim: Claim) -> Report | str:
+    async def _work(self, claim: Claim, sandbox: int | None) -> Report | str:
         """The worker's report, checked; else the code of the failure that has to be stated."""
         try:
             result_id = new_ulid(self._ports.clock.now())
@@ -118,7 +131,7 @@ class Performer:
         )
         try:
             begun = self._ports.clock.monotonic()
-            ended = await self._launch(order, file)
+            ended = await self._launch(claim, order, file, sandbox)
             self._catalogs.keep(order, ended, begun=begun, ttl_seconds=claim.site.catalog_ttl_seconds)
             self._note(claim, ended)
             report = await to_thread.run_sync(checked, ended, file, expected_of(claim, order))
@@ -128,14 +141,15 @@ class Performer:
             await self._discard(result_id)
         return report
 
-    async def _launch(self, order: Order, file: BinaryIO) -> Ended:
-        with self._running.killable() as scope, anyio.move_on_after(order.limits.wall_seconds + LATE_SECONDS):
+    async def _launch(self, claim: Claim, order: Order, file: BinaryIO, sandbox: int | None) -> Ended:
+        late = order.limits.wall_seconds + LATE_SECONDS
+        with self._running.killable(claim.job.id) as scope, anyio.move_on_after(late):
             try:
-                return await self._ports.launcher.work(order, order.limits, file.fileno())
+                return await self._ports.launcher.work(order, order.limits, file.fileno(), sandbox)
             except Exception as error:  # noqa: BLE001 - a launcher's defect ends one job, not the service
                 defect.report(_LOGGER, "launcher", error)
                 return Ended("worker.crashed", None)
-        return Ended("job.interrupted" if scope.cancel_called else "worker.crashed", None)
+        return Ended(self._running.why(claim.job.id) if scope.cancel_called else "worker.crashed", None)
 
     def _note(self, claim: Claim, ended: Ended) -> None:
         code = ended.report.parcel.code if ended.report else ended.code
@@ -146,14 +160,15 @@ class Performer:
         if code in _SOURCE_REACHED or code == "source.unavailable":
             seconds = ended.report.facts.engine_seconds if ended.report else None
             seen = SourceSeen(code != "source.unavailable", self._ports.clock.now(), seconds)
-            self._board.sources[claim.job.task.source] = seen
+            names = claim.job.task.sources
+            if seen.ok or len(names) == 1:  # of several, one is not to be reached: nobody says which
+                self._board.sources.update(dict.fromkeys(names, seen))
 
     async def _failed(self, claim: Claim, code: str) -> Report:
         parcel = await self._patience.until(
             lambda: to_thread.run_sync(self._seal_failed, claim, code), "spool", health.spool_unwritable
         )
-        statement = claim.job.task.statement.encode("utf-8", "surrogatepass")
-        return Report(parcel, Facts(statement_sha256=sha256(statement).hexdigest() if statement else ""))
+        return Report(parcel, record.unrun(claim.job))
 
     def _seal_failed(self, claim: Claim, code: str) -> Parcel:
         """Seal a failure in the worker's stead: that needs public keys only. Raises SpoolError."""
@@ -209,7 +224,7 @@ def order_of(claim: Claim, result_id: str, *, reveal: bool = False, survey: int 
 
     `reveal` and `survey` are the local line's to set; the service never does.
     """
-    site, name = claim.site, claim.job.task.source
+    site = claim.site
     return Order(
         envelope=claim.envelope,
         trust=claim.trust.dump(),
@@ -221,10 +236,10 @@ def order_of(claim: Claim, result_id: str, *, reveal: bool = False, survey: int 
         policy_sha256=site.policy_sha256,
         token_key=site.token_key(),
         token_previous=site.token_previous(),
-        source_name=name,
-        source=site.source(name),
+        sources={name: site.source(name) for name in claim.job.task.sources},
         limits=site.limits.clamped(claim.job.limits),
         isolation=claim.isolation,
+        python=None if site.python is None else site.python.terms,
         reveal=reveal,
         survey=survey,
     )
@@ -273,7 +288,17 @@ def terms_of(claim: Claim) -> dict[str, object]:
         "policy_version": claim.site.policy_version,
         "policy_sha256": claim.site.policy_sha256,
         "isolation": claim.isolation,
+        **_python_terms(claim),
     }
+
+
+def _python_terms(claim: Claim) -> dict[str, object]:
+    """What a program may import, and what had to hold of its sandbox."""
+    python = claim.site.python
+    if python is None or claim.job.task.kind != "python":
+        return {}
+    imports = python.terms.imports
+    return {"min_tier": python.min_tier, "imports": "default" if imports is None else sorted(imports)}
 
 
 def _line(parcel: Parcel) -> tuple[str, int, str, str]:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Protocol
 
 import anyio
 from anyio import to_thread
 
 from agent.core.errors import AuditError
-from agent.core.job import Job
+from agent.core.job import Job, PythonTask, submitted
 from agent.core.outcome import Facts, Parcel
 
 _TEXT_MAX = 262_144
@@ -20,6 +21,9 @@ _TEXT_MAX = 262_144
 
 _CUT = "..."
 _DIGEST_LENGTH = 64
+_NAMES_MAX = 16_384
+_STATEMENT_MAX = 131_072
+_MOST_INPUTS = 64
 _MOST = 2**53
 
 
@@ -99,8 +103,12 @@ def asked(job: Job) -> dict[str, object]:
         "purpose": job.requested_by.purpose,
         "recipient": job.reply_to,
         "kind": job.task.kind,
-        "source": job.task.source,
+        **_sources(job.task.sources),
     }
+
+
+def _sources(names: Sequence[str]) -> dict[str, object]:
+    return {"source": names[0]} if len(names) == 1 else {"sources": list(names)}
 
 
 def ended(parcel: Parcel, facts: Facts, seconds: float) -> dict[str, object]:
@@ -112,8 +120,9 @@ def ended(parcel: Parcel, facts: Facts, seconds: float) -> dict[str, object]:
         "result": parcel.result_id,
         "outcome": parcel.outcome,
         "code": parcel.code,
-        "statement": _fit([facts.statement])[0],
+        "statement": "" if facts.program_sha256 else _fit([facts.statement], _STATEMENT_MAX)[0],
         "statement_sha256": facts.statement_sha256[:_DIGEST_LENGTH],
+        **_program(facts),
         "relations": _fit(facts.relations),
         "columns": _fit(facts.columns),
         "rows": _count(facts.rows),
@@ -132,15 +141,37 @@ def ended(parcel: Parcel, facts: Facts, seconds: float) -> dict[str, object]:
     }
 
 
+def unrun(job: Job) -> Facts:
+    """What is known of a job that no worker spoke about: which text was submitted."""
+    texts = submitted(job.task)
+    digest = sha256(texts[0].encode("utf-8", "surrogatepass")).hexdigest() if texts else ""
+    return Facts(program_sha256=digest) if isinstance(job.task, PythonTask) else Facts(statement_sha256=digest)
+
+
+def _program(facts: Facts) -> dict[str, object]:
+    """Of a program, its digest, and the statements of its inputs without their literals."""
+    if not facts.program_sha256:
+        return {}
+    inputs = facts.inputs[:_MOST_INPUTS]
+    names, sources, shapes = (
+        _fit([getattr(one, field) for one in inputs], room)
+        for field, room in (("name", _NAMES_MAX), ("source", _NAMES_MAX), ("statement", _STATEMENT_MAX))
+    )
+    counts = [(one.statement_sha256[:_DIGEST_LENGTH], _count(one.rows), _count(one.bytes)) for one in inputs]
+    keys = ("input", "source", "statement", "statement_sha256", "rows", "bytes")
+    told = zip_longest(names, sources, shapes, counts, fillvalue=_CUT)
+    listed = [dict(zip(keys, (*texts, *count), strict=True)) for *texts, count in told]
+    return {"program_sha256": facts.program_sha256[:_DIGEST_LENGTH], "inputs": listed}
+
+
 def result_digest(parcel: Parcel) -> str:
     """SHA-256 over the hexadecimal digests of the parts, in order: names the sealed bytes without holding them."""
     return sha256("".join(part.sha256 for part in parcel.parts).encode("ascii")).hexdigest()
 
 
-def _fit(texts: Sequence[str]) -> list[str]:
+def _fit(texts: Sequence[str], room: int = _TEXT_MAX) -> list[str]:
     """As many of the texts as fit, the last one cut if need be; what is missing shows as `...`."""
     kept: list[str] = []
-    room = _TEXT_MAX
     for text in texts:
         size = len(json.dumps(text)) + 1
         if size > room:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from anyio import to_thread
 
@@ -19,11 +19,20 @@ _DAY: Final = 86_400.0
 _LOGGER = logging.getLogger(__name__)
 
 
+@runtime_checkable
+class Certified(Protocol):
+    """A transport whose other side certifies this agent's key."""
+
+    async def renew(self, csr: str) -> calls.Certificate:
+        """Have a new key certified, over the certificate in use. Raises TransportError."""
+        ...
+
+
 class Renewal:
     """A duty. The certificate before stays valid to its end, so that nothing has to happen at one moment."""
 
     def __init__(
-        self, tls: Tls, name: str, renew: Callable[[str], Awaitable[calls.Certificate]], clock: Clock, board: Board
+        self, tls: Tls, name: str, renew: Callable[[str], Awaitable[calls.Certificate]], *, clock: Clock, board: Board
     ) -> None:
         """Args: `renew` has a CSR certified over the certificate in use."""
         self._tls, self._name, self._renew, self._clock, self._board = tls, name, renew, clock, board

@@ -1,44 +1,53 @@
-"""Slots: how many jobs may be held at once, which ones are, and the way to kill their workers."""
+"""Slots: how many jobs of each lane may be held at once, which ones are, and the way to kill their workers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import anyio
+
+from agent.core.lane import LANES, Lane
 
 
 class Running:
     """The jobs that hold a slot. One event loop only."""
 
-    def __init__(self, slots: int) -> None:
-        """Args: `slots` at least 1."""
-        self.slots = slots
-        self.busy = 0
+    def __init__(self, slots: Mapping[Lane, int]) -> None:
+        """Args: `slots` of each lane, at least 1."""
+        self.slots = {lane: slots[lane] for lane in LANES}
+        self.busy: dict[Lane, int] = dict.fromkeys(LANES, 0)
         self.killing = False
         self._jobs: set[str] = set()
-        self._scopes: set[anyio.CancelScope] = set()
+        self._scopes: dict[anyio.CancelScope, str] = {}
+        self._why: dict[str, str] = {}
         self._freed = anyio.Event()
 
-    def free(self, limit: int | None = None) -> int:
-        """Slots that are free now, when at most `limit` may be taken."""
-        return max(0, min(self.slots, limit or self.slots) - self.busy)
+    @property
+    def total(self) -> int:
+        """Jobs of all lanes that hold a slot."""
+        return sum(self.busy.values())
+
+    def free(self, lane: Lane, limit: int | None = None) -> int:
+        """Slots of a lane that are free now, when at most `limit` may be taken in all lanes together."""
+        own = self.slots[lane] - self.busy[lane]
+        return max(0, own if limit is None else min(own, limit - self.total))
 
     async def freed(self) -> None:
         """Wait until a slot is given back. Take the free count again after it."""
         await self._freed.wait()
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self, lane: Lane) -> Iterator[None]:
         """Give a slot back that `take` took."""
         try:
             yield
         finally:
-            self.busy -= 1
+            self.busy[lane] -= 1
             self._freed.set()
             self._freed = anyio.Event()
 
-    def take(self) -> None:
+    def take(self, lane: Lane) -> None:
         """Take a slot, for the task that enters `slot`."""
-        self.busy += 1
+        self.busy[lane] += 1
 
     @contextmanager
     def only(self, job_id: str) -> Iterator[bool]:
@@ -50,18 +59,36 @@ class Running:
         finally:
             if fresh:
                 self._jobs.discard(job_id)
+                self._why.pop(job_id, None)
 
     @contextmanager
-    def killable(self) -> Iterator[anyio.CancelScope]:
-        """A scope around a worker that `kill` cancels, at once when it already did."""
+    def killable(self, job_id: str = "") -> Iterator[anyio.CancelScope]:
+        """A scope around a job's worker that `kill` and `end` cancel, at once when they already did."""
         with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
-            if self.killing:
+            self._scopes[scope] = job_id
+            if self.killing or job_id in self._why:
                 scope.cancel()
             try:
                 yield scope
             finally:
-                self._scopes.discard(scope)
+                del self._scopes[scope]
+
+    def under_way(self, job_id: str) -> bool:
+        """Whether the job is held."""
+        return job_id in self._jobs
+
+    def end(self, job_id: str, code: str) -> None:
+        """Kill one job's worker; `why` then says `code`. Of a job that is not held nothing happens."""
+        if job_id not in self._jobs:
+            return
+        self._why.setdefault(job_id, code)
+        for scope, job in tuple(self._scopes.items()):
+            if job == job_id:
+                scope.cancel()
+
+    def why(self, job_id: str) -> str:
+        """The code that a killed job ends with."""
+        return self._why.get(job_id, "job.interrupted")
 
     def kill(self) -> None:
         """Cancel every worker, and every one that would start from now on."""

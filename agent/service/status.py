@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.core.lane import LANES, Lane
 from agent.core.limits import Limits
 from agent.service.board import Board, Contact
 from agent.service.health import NO_LANDLOCK
 from agent.service.record import Head
+from agent.service.sandboxes import PythonSite, View
 from agent.service.statusclient import STATUS_FILE
 from agent.service.wiring import About, Site
 from agent.spool.ledger import Counts
@@ -41,9 +43,10 @@ class Moment:
     started: float
     loaded: float
     uptime: float
-    running: int
-    slots: int
+    running: Mapping[Lane, int]
+    slots: Mapping[Lane, int]
     isolation: str
+    sandbox: View
     head: Head | None
     audit_sound: bool | None
 
@@ -73,6 +76,7 @@ def document(about: About, site: Site, board: Board, figures: Figures, moment: M
         "isolation": {
             "tier": moment.isolation,
             "why_not_higher": NO_LANDLOCK if "isolation" in board.findings else None,
+            "python": _sandbox(moment.sandbox, site.python),
         },
         "policy": {"version": site.policy_version, "sha256": site.policy_sha256},
         "audit": {
@@ -161,8 +165,9 @@ def _sources(site: Site, board: Board) -> list[dict[str, object]]:
 def _jobs(figures: Figures, moment: Moment) -> dict[str, object]:
     counts = figures.counts
     return {
-        "running": moment.running,
-        "slots": moment.slots,
+        "running": sum(moment.running.values()),
+        "slots": sum(moment.slots.values()),
+        **{lane: {"running": moment.running[lane], "slots": moment.slots[lane]} for lane in LANES},
         "done_24h": counts.completed,
         "refused_24h": counts.refused,
         "failed_24h": counts.failed,
@@ -170,6 +175,21 @@ def _jobs(figures: Figures, moment: Moment) -> dict[str, object]:
         "dropped_24h": counts.undelivered,
         "queue": figures.queue,
         "oldest": _time(figures.queue_oldest),
+    }
+
+
+def _sandbox(view: View, python: PythonSite | None) -> dict[str, object]:
+    return {
+        "state": view.state,
+        "tier": view.tier,
+        "min_tier": None if python is None else python.min_tier,
+        "outer": None if python is None else python.outer or None,
+        "running": view.running,
+        "waiting": view.waiting,
+        "memory_mb": round(view.memory_mb),
+        "memory_budget_mb": None if python is None else python.shape.memory_mb,
+        "problem": view.problem or None,
+        "reasons": [reason.model_dump() for reason in view.reasons if reason.level != "ok"],
     }
 
 

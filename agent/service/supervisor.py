@@ -18,17 +18,19 @@ from agent.service.drain import Drain
 from agent.service.duties import Duties, Duty
 from agent.service.gate import Gate
 from agent.service.intake import Intake
+from agent.service.link import Link
 from agent.service.lock import hold
 from agent.service.patience import Patience
 from agent.service.perform import Performer
 from agent.service.record import Recorder
+from agent.service.renewal import CHECK_SECONDS, Certified, Renewal
 from agent.service.running import Running
 from agent.service.status import DAY_SECONDS, Figures, Moment
 from agent.service.wiring import About, Options, Ports, Site, Step, no_step
 
 LOW_DISK_BYTES = 512 * 1_048_576
 CLOSE_SECONDS = 10.0
-"""How long the workers' server has to end."""
+"""How long the servers of workers and sandboxes have to end."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,7 +62,9 @@ class Supervisor:
         self._looked_back = anyio.Event()
         self._recorder = Recorder(ports.open_log)
         self._patience = Patience(self._board, retry_seconds=options.retry_seconds)
-        self._running = Running(options.slots)
+        self._running = Running({"sql": options.slots, "python": options.python_slots})
+        self._link = Link(ports.transport, self._running, self._board)
+        self._sandboxes = ports.sandboxes(lambda: self._site.python)
         self._duties = Duties(self._duty_table(), self._board)
         self._watch = ClockWatch(clock, on_jump=self._jumped)
         self._deliver = Deliver(
@@ -93,6 +97,8 @@ class Supervisor:
                     await background.start(drain.on_signals, self.stop, partial(self._reload_in, background))
                     await background.start(statussocket.serve, self._options.state_dir, self._answer, self._board)
                     background.start_soon(partial(self._watch.run, on_calm=self._calm))
+                    background.start_soon(self._sandboxes.run, self._board)
+                    background.start_soon(self._link.run)
                     self._duties.start()
                     await self._serve()
                     self._duties.stop()
@@ -108,6 +114,7 @@ class Supervisor:
             work.start_soon(self._intake.run)
             self._board.state = State.ONLINE
             await self._stop.wait()
+            work.start_soon(self._link.announce_drain)
             await Drain(
                 intake=self._intake,
                 running=self._running,
@@ -125,6 +132,7 @@ class Supervisor:
             patience=self._patience,
             board=self._board,
             running=self._running,
+            sandboxes=self._sandboxes,
             wake=self._deliver.wake,
             step=step,
         )
@@ -156,7 +164,16 @@ class Supervisor:
         return [
             Duty(name="status", every_seconds=self._options.status_seconds, run=self._write_status),
             Duty(name="sweep", every_seconds=3600, run=self._sweep_ledger),
+            *self._renewals(),
         ]
+
+    def _renewals(self) -> list[Duty]:
+        transport, tls = self._ports.transport, self._options.tls
+        if tls is None or not isinstance(transport, Certified):
+            return []
+        name, clock = self._site.me.agent, self._ports.clock
+        renewal = Renewal(tls, name, transport.renew, clock=clock, board=self._board)
+        return [Duty(name="renewal", every_seconds=CHECK_SECONDS, run=renewal.check)]
 
     async def _write_status(self) -> None:
         try:
@@ -196,6 +213,7 @@ class Supervisor:
             running=self._running.busy,
             slots=self._running.slots,
             isolation=self._gate.isolation,
+            sandbox=self._sandboxes.view,
             head=self._recorder.head,
             audit_sound=self._recorder.sound,
         )
@@ -237,6 +255,7 @@ class Supervisor:
         else:
             self._loaded = self._ports.clock.now()
             self._board.find("reload", None)
+            self._sandboxes.reconfigured()
             _LOGGER.info("configuration reloaded")
 
     async def _close(self) -> None:
@@ -244,6 +263,8 @@ class Supervisor:
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(CLOSE_SECONDS):
                 await self._ports.launcher.aclose()
+                await self._sandboxes.aclose()
+            await self._link.aclose()
             try:
                 await self._recorder.append("service.stopped")
             except AgentError as error:

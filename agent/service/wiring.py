@@ -8,8 +8,10 @@ from typing import Protocol
 from agent.core.job import Me
 from agent.core.limits import Limits
 from agent.core.ports import Clock, Launcher, Transport
+from agent.identity.certificate import Tls
 from agent.service.clock import SystemClock
 from agent.service.record import Log
+from agent.service.sandboxes import PythonSite, Sandboxes
 from agent.spool.ledger import Ledger
 from agent.spool.store import SpoolStore
 from agent.wire.keys import SigningKey
@@ -76,6 +78,7 @@ class Site:
     such source), `token_key` and `token_previous` the keys of the `token` rule. All are called in a thread and may
     raise ConfigError.
     `catalog_ttl_seconds` is for how long what was read of a server's structure serves later jobs; 0: never.
+    `python` is None where no Python job runs.
     """
 
     me: Me
@@ -88,6 +91,7 @@ class Site:
     token_previous: Callable[[], bytes | None] = lambda: None
     sources: tuple[SourceAbout, ...] = ()
     catalog_ttl_seconds: float = 300.0
+    python: PythonSite | None = None
     config_path: str = ""
     config_sha256: str = ""
 
@@ -108,6 +112,7 @@ class Ports:
     """The outside things. `open_log` opens the audit log for this process alone; `trust` reads trust.json as it is now.
 
     `open_log` may raise AuditError and `trust` ConfigError at any time: both are asked again.
+    `sandboxes` makes the sandboxes, given how Python jobs run at each moment.
     """
 
     transport: Carrier
@@ -118,20 +123,28 @@ class Ports:
     trust: Callable[[], TrustStore]
     result_key: SigningKey
     clock: Clock = field(default_factory=SystemClock)
+    sandboxes: Callable[[Callable[[], PythonSite | None]], Sandboxes] = Sandboxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Numbers of this service. `max_spool_bytes` is the spool's cap, for the sentence that names it.
+    """Numbers of this service. `tls`: the certificate that is to be kept young, if there is one.
 
+    `max_spool_bytes` is the spool's cap, for the sentence that names it.
+
+    `slots` are those of all jobs but Python ones, which have `python_slots`.
+    `reconnect_seconds`: the first attempt after a link was lost comes at a random moment within them.
     `retry_seconds` lie between attempts at local writes, `status_seconds` between writings of status.json.
     """
 
     state_dir: Path
     trust_file: Path
+    tls: Tls | None = None
     slots: int = 4
+    python_slots: int = 2
     drain_seconds: float = 60.0
     backoff_cap_seconds: float = 60.0
+    reconnect_seconds: float = 0.0
     max_spool_bytes: int = 0
     retry_seconds: float = 1.0
     status_seconds: float = 2.0

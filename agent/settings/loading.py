@@ -49,7 +49,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if settings is not None:
         findings += _paths(settings, explainer)
         settings = settings.with_origin(Origin(file, document.sha256, _origins(document, environment), secrets))
-        findings += _built(settings, explainer) + _apart(settings, explainer) + _secrets(settings, explainer)
+        findings += (
+            _built(settings, explainer)
+            + _fitting(settings, explainer)
+            + _apart(settings, explainer)
+            + _secrets(settings, explainer)
+        )
     if settings is None or findings:
         raise SettingsError(sorted(findings, key=lambda finding: finding.line or 0))
     return settings
@@ -78,11 +83,20 @@ def _paths(settings: Settings, explainer: Explainer) -> list[Finding]:
 
 
 def _built(settings: Settings, explainer: Explainer) -> list[Finding]:
-    """Modes whose transport this version does not have."""
-    if settings.mode == "airgapped":
+    """A mode needs its transport."""
+    if settings.mode == "airgapped" or settings.transport.https is not None:
         return []
-    problem = f"the mode `{settings.mode}` needs the https transport, which this version does not have."
-    return [explainer.at(("mode",), problem, "Use `mode: airgapped`.")]
+    problem = f"the mode `{settings.mode}` needs the Router's address."
+    return [explainer.at(("mode",), problem, 'Add `transport: {https: {urls: ["https://HOST:8443"]}}`.')]
+
+
+def _fitting(settings: Settings, explainer: Explainer) -> list[Finding]:
+    """Memory in which a job of the site's own limits would never find room."""
+    one, together = settings.limits.memory_mb + settings.python.scratch_mb, settings.python.memory_mb
+    if together is None or together >= one or not settings.python.enabled:
+        return []
+    problem = "this is less than `limits.memory_mb` and `python.scratch_mb` together: one job alone would not fit."
+    return [explainer.at(("python", "memory_mb"), problem, f"Write at least {one}, or leave it out.")]
 
 
 def _apart(settings: Settings, explainer: Explainer) -> list[Finding]:

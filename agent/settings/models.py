@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from agent.core.limits import Limits
 from agent.sources import Config as SourceConfig
 from agent.transport.filedrop import Config as FileDropConfig
+from agent.transport.https import Config as HttpsConfig
 from agent.wire.fields import Name, SourceText
 
 STATE_DIR = "STATE_DIR"
@@ -44,6 +45,9 @@ def _host_name() -> str:
     """The host's name as far as it is a valid name."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()).lstrip("_.-")[:127] or "agent"
 
+
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=100)]
+"""The name of a module or package."""
 
 LocalPath = Annotated[Path, AfterValidator(_path)]
 """A path; relative ones are relative to the configuration file's folder."""
@@ -81,15 +85,6 @@ class AgentSettings(Block):
     slots: SlotSettings = Field(default=SlotSettings(), description="Jobs at once, by kind.")
 
 
-class HttpsSettings(Block):
-    """How the platform is reached in the modes `hybrid` and `cloud`. Read, but not used by this version."""
-
-    urls: tuple[str, ...] = Field(description="Addresses of the Router, tried in order.", min_length=1, max_length=16)
-    ca_file: LocalPath | None = Field(default=None, description="CA of the Router, PEM. Default: the system's.")
-    proxy: str | None = Field(default=None, description="Address of an HTTP proxy.")
-    wait_seconds: float = Field(default=25, gt=0, le=120, description="Length of one long poll.")
-
-
 class TransportSettings(Block):
     """Where jobs come from and results go to. `mode` picks the block that is used."""
 
@@ -97,13 +92,19 @@ class TransportSettings(Block):
         default=FileDropConfig(kind="filedrop", path=Path("drop")),
         description="Folders for the mode `airgapped`.",
     )
-    https: HttpsSettings | None = Field(default=None, description="The Router, for the modes `hybrid` and `cloud`.")
+    https: HttpsConfig | None = Field(default=None, description="The Router, for the modes `hybrid` and `cloud`.")
 
     @field_validator("filedrop", mode="before")
     @classmethod
     def _partial(cls, block: object) -> object:
         given = _given(block)
         return {"path": "drop", **given, "kind": "filedrop"} if isinstance(given, dict) else given
+
+    @field_validator("https", mode="before")
+    @classmethod
+    def _kind(cls, block: object) -> object:
+        given = _given(block)
+        return {**given, "kind": "https"} if isinstance(given, dict) else given
 
 
 class LimitSettings(Block):
@@ -127,14 +128,36 @@ class LimitSettings(Block):
 
 
 class PythonSettings(Block):
-    """How Python jobs are isolated. This version runs no Python jobs yet."""
+    """How Python jobs are isolated, and what they may use together."""
 
-    min_tier: Tier = Field(default="container", description="Weakest isolation under which Python jobs may run.")
-    imports: Literal["default"] | tuple[str, ...] = Field(
+    enabled: bool = Field(default=True, description="Whether Python jobs run here. Without them no memory is kept.")
+    min_tier: Tier = Field(
+        default="container",
+        description="Weakest isolation under which Python jobs run; `agent doctor sandbox` shows what there is.",
+    )
+    imports: Literal["default"] | tuple[Module, ...] = Field(
         default="default", description="`default`, or the list of modules that a job may import."
     )
-    preload: tuple[str, ...] = Field(
+    preload: tuple[Module, ...] = Field(
         default=("pandas", "numpy", "pyarrow", "duckdb"), description="Packages loaded once, before any job."
+    )
+    memory_mb: int | None = Field(
+        default=None,
+        ge=32,
+        le=_MAX_MB,
+        description="Memory of all Python jobs together in MiB; a job waits until its own fits. "
+        "Default: `agent.slots.python` times the sum of `limits.memory_mb` and `python.scratch_mb`.",
+    )
+    scratch_mb: int = Field(default=64, ge=1, le=65_536, description="Size of a job's own folder, in MiB.")
+    idle_seconds: float = Field(
+        default=900,
+        ge=0,
+        le=_MAX_SECONDS,
+        description="After so long without a Python job its server ends, and the next job starts it again; 0: never.",
+    )
+    outer: Literal["none", "gvisor", "kata"] = Field(
+        default="none",
+        description="The sandbox that the operator has put around the agent. Named in results; replaces no check.",
     )
 
 

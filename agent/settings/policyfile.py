@@ -18,8 +18,6 @@ from agent.settings.yamltree import Document
 TOKEN_KEY = "keys.token"  # noqa: S105 - the setting's name
 TOKEN_PREVIOUS = "keys.token_previous"  # noqa: S105 - the setting's name
 MIN_KEY_BYTES = 32
-LATER = frozenset({"python_inputs", "release.charts", "release.chart_formats"})
-"""Keys of a later version. Ignoring them would let out what they were written to hold back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def read_policy(path: Path, environ: Mapping[str, str]) -> LoadedPolicy:
     try:
         policy = Policy.model_validate(document.data)
     except ValidationError as error:
-        findings = Explainer(Policy, document, document.data, later=LATER).findings(error)
+        findings = Explainer(Policy, document, document.data).findings(error)
     else:
         findings = [
             finding for name in ("token", "token_previous") for finding in _secret(policy, name, secrets, document)

@@ -65,8 +65,7 @@ class Settings(BaseSettings):
     version: Literal[1] = Field(default=1, description="Version of this file's format.")
     mode: Mode = Field(
         default="airgapped",
-        description="Picks the transport: `airgapped` uses folders. `hybrid` and `cloud` need the Router's transport, "
-        "which this version does not have.",
+        description="Picks the transport: `airgapped` uses folders, `hybrid` and `cloud` a Task Router.",
     )
     tenant: Name = Field(description="Whose jobs this agent runs. Jobs for other tenants are refused.")
     agent: AgentSettings = Field(default_factory=AgentSettings, description="Who this agent is.")
@@ -123,7 +122,10 @@ class Settings(BaseSettings):
     @property
     def carrier(self) -> TransportConfig:
         """The transport that `mode` picks."""
-        return self.transport.filedrop
+        if self.mode == "airgapped":
+            return self.transport.filedrop
+        assert self.transport.https is not None, "checked when it was loaded"
+        return self.transport.https
 
     @property
     def me(self) -> Me:

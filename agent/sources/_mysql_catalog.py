@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from agent.core.catalog import Catalog, Column, ForeignKey, Index, Relation
@@ -64,10 +64,16 @@ def read(ask: Ask, source: str, database: str, schemas: Sequence[str]) -> Catalo
                 tuple(indexes[key].get(_PRIMARY, ())),
                 tuple(foreign.get(key, ())),
                 rows=int(text(rows)) if rows is not None else None,
-                indexes=tuple(Index(one, tuple(parts)) for one, parts in indexes[key].items()),
+                indexes=tuple(_indexes(indexes[key])),
             )
         )
     return Catalog(source, "mysql", database, tuple(relations))
+
+
+def _indexes(found: Mapping[str, Sequence[str]]) -> Iterator[Index]:
+    """Rows lie in the order of the primary key; without one, of some other: of any, as far as is known here."""
+    for name, parts in found.items():
+        yield Index(name, tuple(parts), stores=name == _PRIMARY or _PRIMARY not in found)
 
 
 def _within(schemas: Sequence[str]) -> str:

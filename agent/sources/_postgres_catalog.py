@@ -63,7 +63,7 @@ WITH RECURSIVE relations AS (
   SELECT h.oid, i.inhrelid FROM heirs h JOIN pg_inherits i ON i.inhparent = h.heir
 ), indexes AS (
   SELECT h.oid, json_agg(json_build_array(
-      c.relname, i.indpred IS NOT NULL,
+      c.relname, i.indpred IS NOT NULL, i.indisclustered,
       (SELECT json_agg(COALESCE(a.attname, '') ORDER BY u.place) FROM unnest(i.indkey) WITH ORDINALITY u(number, place)
        LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number)
     ) ORDER BY c.relname) AS list
@@ -123,7 +123,7 @@ def _relation(*row: Any) -> Relation:
         tuple(ForeignKey(tuple(own), to, other, tuple(its)) for sort, own, to, other, its in keys if sort == "f"),
         tuple((at, parent) for at, parent in parents or ()),
         rows,
-        tuple(Index(index, (*columns, *[""] * partial)) for index, partial, columns in indexes or ()),
+        tuple(Index(name, (*parts, *[""] * partial), stores) for name, partial, stores, parts in indexes or ()),
         tuple(divisions or ()),
     )
 

@@ -59,7 +59,7 @@ def read(con: "sqlite3.Connection", source: str) -> Catalog:
                 view_query(views[name]) if kind == "view" else None,
                 primary_key=primary[name],
                 foreign_keys=() if kind == "view" else tuple(_foreign_keys(con, name, primary)),
-                indexes=() if kind == "view" else tuple(_indexes(con, name)),
+                indexes=() if kind == "view" else (*_stored(primary[name]), *_indexes(con, name)),
             )
             for name, kind, columns in found
         ),
@@ -101,6 +101,12 @@ def _foreign_keys(con: "sqlite3.Connection", name: str, primary: Mapping[str, tu
         referenced = given or primary.get(table, ())
         if len(referenced) == len(parts):
             yield ForeignKey(tuple(column for _, _, column, _ in parts), "main", table, referenced)
+
+
+def _stored(primary: tuple[str, ...]) -> Iterator[Index]:
+    """The order in which the rows lie: an INTEGER PRIMARY KEY, and any key of a table WITHOUT ROWID."""
+    if primary:
+        yield Index("", primary, stores=True)
 
 
 def _indexes(con: "sqlite3.Connection", name: str) -> Iterator[Index]:

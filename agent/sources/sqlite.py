@@ -48,6 +48,8 @@ _PRAGMAS: Final = {
     "mmap_size": 0,  # a file that another program cuts short must be an error, not a SIGBUS
 }
 _JSON_TABLES: Final = frozenset({"json_each", "json_tree"})
+_OWN: Final = "meridyen_cte_"
+"""What the names of the statement's own WITHs begin with: see `agent.masking.subqueries`."""
 _NEVER: Final = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "sqlite_log"})
 
 
@@ -265,7 +267,9 @@ def _authorise(  # noqa: PLR0917 - the driver's signature
         case driver.SQLITE_FUNCTION:
             allowed = (second or "").casefold() not in _NEVER
         case driver.SQLITE_READ:
-            allowed = (first or "").casefold() in readable and database in {"main", None}
+            name, of_table = (first or "").casefold(), database in {"main", None}
+            counted = database is None and not second and name.startswith(_OWN)  # the rows of a WITH
+            allowed = counted or (name in readable and of_table)
         case _:
             allowed = False
     return int(driver.SQLITE_OK if allowed else driver.SQLITE_DENY)

@@ -1,8 +1,12 @@
 """One transport, one file: a `Config` with its `kind`, and a class that satisfies `agent.core.ports.Transport`."""
 
-from agent.transport import filedrop
+from typing import Annotated
 
-CONFIGS = (filedrop.Config,)
-"""Every transport there is. The second one joins here and makes of `Config` a union, discriminated by `kind`."""
+from pydantic import Field
 
-Config = filedrop.Config
+from agent.transport import filedrop, https
+
+CONFIGS = (filedrop.Config, https.Config)
+"""Every transport there is."""
+
+Config = Annotated[filedrop.Config | https.Config, Field(discriminator="kind")]

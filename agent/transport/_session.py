@@ -5,19 +5,20 @@ Router for long. All durations are monotonic; the Router's clock counts for noth
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 import anyio
 from anyio import to_thread
 
 from agent.core.errors import TransportError
 from agent.core.lane import Lane
-from agent.core.ports import Clock
+from agent.core.ports import Clock, Told
 from agent.transport._http import Http, RouterRefusalError
 from agent.transport._instance import Instance
 from agent.transport._leases import Held, Leases
+from agent.transport.https import Who
 from agent.wire import calls
 from agent.wire.calls import Offered, Order
 
@@ -27,31 +28,6 @@ _ORDERS_SECONDS: Final = 25.0
 _RETRY_SECONDS: Final = 2.0
 _LOST: Final = frozenset({"lease.lost", "offer.lapsed", "not_found", "job.ended"})
 _LOGGER = logging.getLogger(__name__)
-
-
-class Told(Protocol):
-    """Who is told what the Router says of jobs that run. `ref` is the job's id."""
-
-    def cancel(self, ref: str) -> None:
-        """The submitter asked for its end."""
-        ...
-
-    def lost(self, ref: str) -> None:
-        """The Router gave the lease up: whatever the job does now may happen a second time elsewhere."""
-        ...
-
-    def drain(self) -> None:
-        """No new jobs should be taken by this agent."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """What the agent says of itself when it opens a session."""
-
-    version: str
-    labels: Mapping[str, str]
-    slots: Mapping[Lane, int]
 
 
 class Session:
@@ -122,9 +98,9 @@ class Session:
         held = await to_thread.run_sync(self._leases.of, job)
         if held is None:
             return False
-        if held.accepted:
-            return True
         opened = await self._opened()
+        if held.accepted:  # by an earlier run: whether it still counts has to be heard before anything starts again
+            return await self._still_held(held, opened)
         body = {"session": opened.session, "lease": held.lease, "fence": held.fence}
         try:
             await self._http.call(calls.Accepted, "POST", f"/jobs/{job}/accept", json=body)
@@ -138,6 +114,14 @@ class Session:
         self._renewed[job] = self._clock.monotonic()
         return True
 
+    async def _still_held(self, held: Held, opened: calls.Session) -> bool:
+        body = {"session": opened.session, "leases": [held.lease]}
+        beaten = await self._http.call(calls.Beaten, "POST", "/heartbeat", json=body)
+        if beaten is None or beaten.leases.get(held.lease) != "ok":
+            return False
+        self._renewed[held.job] = self._clock.monotonic()
+        return True
+
     async def hand_back(self, jobs: Sequence[str]) -> None:
         """Give offers back that were not accepted. Raises TransportError."""
         held = [one for job in jobs if (one := await to_thread.run_sync(self._leases.of, job)) and not one.accepted]
@@ -146,13 +130,13 @@ class Session:
         for one in held:
             await to_thread.run_sync(self._leases.drop, one.job)
 
-    async def run(self, told: Told, running: "Running") -> None:
+    async def run(self, told: Told, running: Callable[[str], bool]) -> None:
         """Renew leases, hear orders. Never ends by itself; what fails is tried again."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._beat, told, running)
             tasks.start_soon(self._listen, told)
 
-    async def _beat(self, told: Told, running: "Running") -> None:
+    async def _beat(self, told: Told, running: Callable[[str], bool]) -> None:
         while True:
             seconds = 15.0 if self._open is None else self._open.heartbeat_seconds
             held = [one for one in self._leases.all() if one.accepted and running(one.job)]
@@ -219,6 +203,7 @@ class Session:
                     if held is not None:
                         told.cancel(held.job)
                 case Order(order="drain"):
+                    self._draining = True
                     told.drain()
                 case Order(order="pause"):
                     self._pause_until = self._clock.monotonic() + (order.seconds or 0.0)
@@ -246,11 +231,3 @@ class Session:
         """A session that the Router does not know any more is opened anew by the next call."""
         if refusal.code == "session.unknown":
             self._open = None
-
-
-class Running(Protocol):
-    """Whether a job is still under way here: of those that are not, no lease is renewed."""
-
-    def __call__(self, job: str) -> bool:
-        """Whether the job is claimed and not settled."""
-        ...

@@ -1,7 +1,7 @@
 """Files in folders, for sites without any network: jobs in inbox/new, results in outbox/new."""
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -10,7 +10,7 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.core.errors import TransportError
-from agent.core.lane import LANES, Lane
+from agent.core.lane import Lane
 from agent.core.ports import Clock, Offer, Rejection, Sealed
 from agent.transport import _folders as folders
 from agent.transport._inbox import Inbox
@@ -64,20 +64,27 @@ class FileDrop:
         except TransportError:
             return None
 
-    async def offers(self, free: int, lanes: Collection[Lane] = LANES) -> Sequence[Offer]:
-        """Up to `free` new envelopes of these lanes, oldest first. With none, looks once more after `poll_seconds`.
+    async def offers(self, free: Mapping[Lane, int]) -> Sequence[Offer]:
+        """New envelopes of the lanes with room, oldest first: as many as fit whatever lanes they turn out to be of.
 
-        File work is not cut short by a cancellation: what it claimed is returned.
+        With none, looks once more after `poll_seconds`. File work is not cut short by a cancellation: what it claimed
+        is returned.
         """
-        found = await self._run(lambda: self._inbox.poll(free, lanes)) if free > 0 else []
+        room = {lane: count for lane, count in free.items() if count > 0}
+        most = min(room.values(), default=0)
+        found = await self._run(lambda: self._inbox.poll(most, room)) if room else []
         if found:
             return found
         await anyio.sleep(self._poll_seconds)
-        return await self._run(lambda: self._inbox.poll(free, lanes)) if free > 0 else []
+        return await self._run(lambda: self._inbox.poll(most, room)) if room else []
 
     async def recovered(self) -> Sequence[Offer]:
         """Envelopes in processing that this run does not hold. Call before `offers`."""
         return await self._run(self._recover)
+
+    async def begin(self, ref: str) -> bool:  # noqa: ARG002 - a file that was taken is held by nobody else
+        """A job that was taken is this agent's own."""
+        return True
 
     async def reject(self, ref: str, rejection: Rejection) -> None:
         """Move the file to failed/, with `<stem>.reason.json` beside it. Idempotent."""

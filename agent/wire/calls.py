@@ -1,4 +1,4 @@
-"""What the Router answers to an agent, as far as the agent relies on it. Nothing of it is trusted: sizes are bounded."""
+"""What the Router answers to an agent, as far as the agent relies on it. Nothing is trusted: sizes are bounded."""
 
 from typing import Annotated, Literal
 

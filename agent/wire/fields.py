@@ -48,7 +48,7 @@ def explain(error: ValidationError) -> str:
     """The first problem as `path is missing`, `path is not a known field` or `path is outside its bounds`; no value."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     path = ".".join(_step(step) for step in first["loc"] if not _is_label(step))
-    if first["type"] == "value_error":
+    if first["type"] in {"value_error", "program_input"}:
         problem = first["msg"].removeprefix("Value error, ")
         return f"{path}: {problem}" if path else problem
     return f"{path or 'the object'} {_PROBLEMS.get(first['type'], 'is of the wrong type or outside its bounds')}"

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from agent.core.errors import Refuse
-from agent.core.job import CatalogTask, ExplainTask, Format, OnLimit, Requester, SourceName, SqlTask, Task
+from agent.core.job import ExplainTask, OnLimit, Requester, Task
 from agent.wire import strictjson
 from agent.wire.errors import JsonError
 from agent.wire.fields import (
-    PARAMETER_PATTERN,
     Audience,
     CodeText,
     Kid,
@@ -22,36 +21,21 @@ from agent.wire.fields import (
     Names,
     NoneOrSha256,
     Sha256,
-    SourceText,
     Ulid,
     UnixTime,
     explain,
 )
+from agent.wire.programs import PROGRAM_INPUT, PythonTaskModel
+from agent.wire.tasks import MAX_PAYLOAD_BYTES, CatalogTaskModel, SqlTaskModel
 from agent.wire.trust import TrustStore
 
-MAX_PAYLOAD_BYTES = 1024 * 1024
 PART_BYTES = 4 * 1024 * 1024
 MIN_PART_BYTES = 1024
 TAG_BYTES = 16
 MAX_PARTS = 16_384
-_MAX_INT = 2**63
 _MAX_COUNT = 2**53
+_COMPARE = "Compare it with docs/schema/task.schema.json."
 
-ParameterName = Annotated[str, Field(pattern=PARAMETER_PATTERN, max_length=63)]
-ParameterText = Annotated[str, Field(max_length=MAX_PAYLOAD_BYTES)]
-ParameterInt = Annotated[int, Field(ge=-_MAX_INT, lt=_MAX_INT)]
-
-
-def _not_an_integer(value: object) -> object:
-    if isinstance(value, int):
-        raise ValueError("an integer is outside its bounds")  # noqa: TRY004  pydantic reports ValueErrors with their place
-    return value
-
-
-# A float would otherwise take, and round, the integers that ParameterInt refuses.
-ParameterFloat = Annotated[float, BeforeValidator(_not_an_integer)]
-ParameterModel = ParameterText | ParameterInt | ParameterFloat | bool | None
-RelationGlob = Annotated[str, Field(pattern=r"^[^.]{1,255}\.[^.]{1,255}$", max_length=511)]
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Ref = Line | Annotated[int, Field(ge=-_MAX_COUNT, le=_MAX_COUNT)] | None
 
@@ -71,54 +55,11 @@ class LimitsModel(Model):
         return self.model_dump(exclude_none=True)
 
 
-class SqlTaskModel(Model):
-    """One statement against one source; `parameters` bind `:name`."""
-
-    kind: Literal["sql"]
-    source: SourceText
-    statement: Annotated[str, Field(max_length=MAX_PAYLOAD_BYTES)]
-    parameters: Annotated[dict[ParameterName, ParameterModel], Field(max_length=1024)] = Field(default_factory=dict)
-    format: Format = "arrow"
-
-    def sources(self) -> tuple[str, ...]:
-        """Every source that the task reads: the signing key needs a grant for each."""
-        return (self.source,)
-
-    def plain(self) -> SqlTask:
-        """The task as the line carries it."""
-        return SqlTask(
-            source=SourceName(self.source),
-            statement=self.statement,
-            parameters=dict(self.parameters),
-            format=self.format,
-        )
-
-
-class CatalogTaskModel(Model):
-    """What a source holds, as far as the policy shows it: names, types, keys and masks; no row.
-
-    `relations` are globs over `schema.relation`, without regard to case; none of them asks for all.
-    """
-
-    kind: Literal["catalog"]
-    source: SourceText
-    relations: Annotated[tuple[RelationGlob, ...], Field(max_length=256, strict=False)] = ()
-    format: Literal["json"] = "json"
-
-    def sources(self) -> tuple[str, ...]:
-        """The one source that is described."""
-        return (self.source,)
-
-    def plain(self) -> CatalogTask:
-        """The task as the line carries it."""
-        return CatalogTask(source=SourceName(self.source), relations=self.relations)
-
-
 class ExplainTaskModel(Model):
     """What would become of another task: described, not run."""
 
     kind: Literal["explain"]
-    task: SqlTaskModel
+    task: Annotated[SqlTaskModel | PythonTaskModel, Field(discriminator="kind")]
     format: Literal["json"] = "json"
 
     def sources(self) -> tuple[str, ...]:
@@ -130,8 +71,8 @@ class ExplainTaskModel(Model):
         return ExplainTask(task=self.task.plain())
 
 
-# The kinds of task. A new kind is its class above (with `kind`, `sources`, `plain`) and `| ItsModel` here.
-TaskModel = SqlTaskModel | CatalogTaskModel | ExplainTaskModel
+# The kinds of task. A new kind is its class (with `kind`, `sources`, `plain`) and `| ItsModel` here.
+TaskModel = SqlTaskModel | CatalogTaskModel | ExplainTaskModel | PythonTaskModel
 
 KINDS: Mapping[str, type[TaskModel]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model for model in (get_args(TaskModel) or (TaskModel,))
@@ -209,7 +150,7 @@ class TaskLine:
             extra = _LineExtras.model_validate(extras)
             task = _TASKS.validate_python(members)
         except ValidationError as error:
-            raise _malformed(explain(error)) from None
+            raise _refused(error) from None
         return cls(ref=extra.ref, task=task.plain(), limits=extra.limits.asked())
 
     @staticmethod
@@ -236,9 +177,16 @@ def _members(line: bytes | str) -> dict[str, object]:
     return value
 
 
+def _refused(error: ValidationError) -> Refuse:
+    """What is wrong with the inputs of a program has a code of its own."""
+    if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == PROGRAM_INPUT:
+        return Refuse("python.input", f"An input or variable is not as it has to be: {explain(error)}.", _COMPARE)
+    return _malformed(explain(error))
+
+
 def _malformed(problem: str) -> Refuse:
     message = f"The task is not an object of the published schema: {problem}."
-    return Refuse("task.malformed", message, "Compare it with docs/schema/task.schema.json.")
+    return Refuse("task.malformed", message, _COMPARE)
 
 
 class ColumnModel(Model):
@@ -284,8 +232,24 @@ class ProblemModel(Model):
     column: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
 
 
+class ResultModel(Model):
+    """What a program's `result` was: a frame in `rows.FORMAT`, another value in `result.json`, or nothing."""
+
+    kind: Literal["frame", "json", "none"]
+
+
+class PrintedModel(Model):
+    """What a program printed stands in `stdout.txt` and `stderr.txt`; whether more was printed than may leave."""
+
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+
+
 class OutcomeModel(Model):
-    """The readable outcome, inside the sealed parts. `rows` counts the rows of the data member."""
+    """The readable outcome, inside the sealed parts. `rows` counts the rows of the data member.
+
+    `result` and `printed` are there for programs; charts are the members `chart-N`, of which `N` counts from 1.
+    """
 
     outcome: Literal["completed", "refused", "failed"]
     code: CodeText
@@ -295,6 +259,8 @@ class OutcomeModel(Model):
     columns: Annotated[tuple[ColumnModel, ...], Field(max_length=65_536, strict=False)] = ()
     rows: Count = 0
     truncated: bool = False
+    result: ResultModel | None = None
+    printed: PrintedModel | None = None
     disclosure: DisclosureModel | None = None
     policy: PolicyModel
 

@@ -14,6 +14,9 @@ from agent.wire.errors import JsonError, ResultError
 from agent.wire.models import MIN_PART_BYTES, PART_BYTES
 
 OUTCOME_NAME = "outcome.json"
+RESULT_NAME = "result.json"
+STDOUT_NAME = "stdout.txt"
+STDERR_NAME = "stderr.txt"
 MAX_HEADER_BYTES = 1024
 MAX_MEMBERS = 64
 MAX_CHUNK_BYTES = 1024 * 1024

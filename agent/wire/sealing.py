@@ -1,7 +1,7 @@
 """`Outcome` -> `Parcel` and sealed parts; manifest and parts -> the outcome again, for the recipient alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from agent.core.errors import Fault
 from agent.core.job import Digest, JobId
-from agent.core.outcome import Completed, Failed, Outcome, OutcomeName, Parcel, Part, Refused
-from agent.core.table import Disclosure, Document, Masked
+from agent.core.outcome import Completed, Failed, Outcome, Parcel, Part
+from agent.core.table import Analysis, Document, Masked, Printed
 from agent.wire import strictjson
 from agent.wire.errors import JsonError, ResultError, WireError
 from agent.wire.fields import explain
@@ -23,14 +23,13 @@ from agent.wire.models import (
     PART_BYTES,
     AuditHeadModel,
     ColumnModel,
-    DisclosureModel,
     ManifestModel,
     OutcomeModel,
     ParcelModel,
     PolicyModel,
-    ProblemModel,
 )
-from agent.wire.payload import OUTCOME_NAME, PayloadWriter, read_payload
+from agent.wire.outcomes import disclosure_digest, outcome_model
+from agent.wire.payload import OUTCOME_NAME, RESULT_NAME, STDERR_NAME, STDOUT_NAME, PayloadWriter, read_payload
 from agent.wire.streams import read_upto, write_all
 
 CONTEXT = b"meridyen-result+v1"
@@ -39,6 +38,7 @@ _KEY_BITS = 256
 _NONCE_BYTES = 12
 _WORD = 4
 _JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,10 @@ def seal(outcome: Outcome, *, context: SealContext, sink: BinaryIO) -> Parcel:
     sealer = _Sealer(context.result_id, sink, context.max_bytes)
     writer = PayloadWriter(sealer.write)
     columns = _write_result(outcome.result, writer) if isinstance(outcome, Completed) else ()
-    model = _model(outcome, columns, context)
+    if isinstance(outcome, Failed) and outcome.printed is not None:
+        _write_printed(outcome.printed, writer)
+    policy = PolicyModel(version=context.policy_version, sha256=context.policy_sha256)
+    model = outcome_model(outcome, columns, policy)
     with writer.member(OUTCOME_NAME, _JSON) as take:
         take(strictjson.dumps(model.model_dump(mode="json")))
     writer.finish()
@@ -102,7 +105,7 @@ def seal(outcome: Outcome, *, context: SealContext, sink: BinaryIO) -> Parcel:
         policy_version=context.policy_version,
         policy_sha256=context.policy_sha256,
         isolation=context.isolation,
-        disclosure_sha256=_disclosure_digest(model.disclosure),
+        disclosure_sha256=disclosure_digest(model.disclosure),
         recipient=context.recipient.kid,
         sealed_key=_SUITE.encrypt(
             sealer.key, context.recipient.handle, info=_info(context.result_id, context.job_digest)
@@ -220,12 +223,36 @@ def _info(result_id: str, job_digest: str) -> bytes:
     return CONTEXT + result_id.encode("ascii") + job_digest.encode("ascii")
 
 
-def _write_result(result: Masked | Document, writer: PayloadWriter) -> tuple[ColumnModel, ...]:
+def _write_result(result: Masked | Document | Analysis, writer: PayloadWriter) -> tuple[ColumnModel, ...]:
     if isinstance(result, Masked):
         return _write_rows(result, writer)
+    if isinstance(result, Analysis):
+        return _write_analysis(result, writer)
     with writer.member(f"{result.name}.json", _JSON) as take:
         take(result.data)
     return ()
+
+
+def _write_analysis(analysis: Analysis, writer: PayloadWriter) -> tuple[ColumnModel, ...]:
+    """The result, what was printed, the charts."""
+    columns: tuple[ColumnModel, ...] = ()
+    if isinstance(analysis.result, Masked):
+        columns = _write_rows(analysis.result, writer)
+    elif analysis.result is not None:
+        with writer.member(RESULT_NAME, _JSON) as take:
+            take(analysis.result)
+    _write_printed(analysis.printed, writer)
+    for output in analysis.outputs:
+        with writer.member(output.name, output.media_type) as take:
+            take(output.data)
+    return columns
+
+
+def _write_printed(printed: Printed, writer: PayloadWriter) -> None:
+    for name, text in ((STDOUT_NAME, printed.stdout), (STDERR_NAME, printed.stderr)):
+        if text:
+            with writer.member(name, _TEXT) as take:
+                take(text.encode("utf-8", "replace"))
 
 
 def _write_rows(masked: Masked, writer: PayloadWriter) -> tuple[ColumnModel, ...]:
@@ -234,71 +261,6 @@ def _write_rows(masked: Masked, writer: PayloadWriter) -> tuple[ColumnModel, ...
     with writer.member(f"rows.{masked.format}", frames.media_type(masked.format)) as take:
         frames.encode(masked, take)
     return tuple(ColumnModel(**column) for column in frames.columns(masked.schema))
-
-
-def _model(outcome: Outcome, columns: tuple[ColumnModel, ...], context: SealContext) -> OutcomeModel:
-    policy = PolicyModel(version=context.policy_version, sha256=context.policy_sha256)
-    match outcome:
-        case Completed(result=result):
-            rows, truncated = _counted(result)
-            return OutcomeModel(
-                outcome="completed",
-                code="ok",
-                columns=columns,
-                rows=rows,
-                truncated=truncated,
-                disclosure=_disclosure(_final(result)),
-                policy=policy,
-            )
-        case Refused():
-            return _ended("refused", outcome, None, policy)
-        case Failed():
-            disclosure = None if outcome.disclosure is None else _disclosure(outcome.disclosure)
-            return _ended("failed", outcome, disclosure, policy)
-
-
-def _final(result: Masked | Document) -> Disclosure:
-    """The disclosure with what was counted while the rows streamed."""
-    if isinstance(result, Document):
-        return result.disclosure
-    return replace(result.disclosure, pii=result.tally.pii, suppressed=result.tally.suppressed)
-
-
-def _counted(result: Masked | Document) -> tuple[int, bool]:
-    """Rows, and whether something was cut."""
-    return (0, result.truncated) if isinstance(result, Document) else (result.tally.rows, result.tally.truncated)
-
-
-def _ended(
-    name: OutcomeName, outcome: Refused | Failed, disclosure: DisclosureModel | None, policy: PolicyModel
-) -> OutcomeModel:
-    return OutcomeModel(
-        outcome=name,
-        code=outcome.code,
-        message=outcome.message,
-        hint=outcome.hint,
-        problems=tuple(ProblemModel(**asdict(one)) for one in outcome.problems) if isinstance(outcome, Refused) else (),
-        disclosure=disclosure,
-        policy=policy,
-    )
-
-
-def _disclosure(disclosure: Disclosure) -> DisclosureModel:
-    return DisclosureModel(
-        source=disclosure.source,
-        relations=disclosure.relations,
-        columns=dict(disclosure.columns),
-        policy_version=disclosure.policy_version,
-        policy_sha256=disclosure.policy_sha256,
-        notes=disclosure.notes,
-        statement=disclosure.statement,
-        pii=dict(disclosure.pii),
-        suppressed=disclosure.suppressed,
-    )
-
-
-def _disclosure_digest(disclosure: DisclosureModel | None) -> str:
-    return "" if disclosure is None else strictjson.digest(disclosure.model_dump(mode="json"))
 
 
 def _sealed_key(parcel: ParcelModel) -> bytes:

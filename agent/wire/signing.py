@@ -21,7 +21,8 @@ from agent.wire.errors import (
 )
 from agent.wire.fields import explain
 from agent.wire.keys import SigningKey, VerifyKey, decode_base64url
-from agent.wire.models import KINDS, MAX_PAYLOAD_BYTES, JobModel, ManifestModel
+from agent.wire.models import KINDS, JobModel, ManifestModel
+from agent.wire.tasks import MAX_PAYLOAD_BYTES
 from agent.wire.trust import Submitter, TrustStore
 
 JOB_TYPE = "meridyen-job+v1"
@@ -65,15 +66,27 @@ def verify(envelope: bytes, trust: TrustStore, me: Me, now: float) -> Job:
 
 def peek(envelope: bytes) -> str | None:
     """The job id that an envelope claims, to name a reason file by. Unverified: only ever a ULID, else None."""
+    claimed = _claims(envelope).get("id")
+    return claimed if isinstance(claimed, str) and ids.is_ulid(claimed) else None
+
+
+def peek_kind(envelope: bytes) -> str | None:
+    """The kind of task that an envelope claims, to choose its lane by; unverified. None for what is no envelope."""
+    task = _claims(envelope).get("task")
+    kind = task.get("kind") if isinstance(task, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _claims(envelope: bytes) -> Mapping[str, object]:
+    """What an envelope's payload says, unverified; nothing when it cannot be read."""
     if len(envelope) > MAX_ENVELOPE_BYTES:
-        return None
+        return {}
     try:
         payload = decode_base64url(jws.split(envelope, MAX_PAYLOAD_BYTES)[1].decode("ascii"))
         value = strictjson.loads(payload, MAX_PAYLOAD_BYTES)
     except ValueError:
-        return None
-    claimed = value.get("id") if isinstance(value, dict) else None
-    return claimed if isinstance(claimed, str) and ids.is_ulid(claimed) else None
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def sign_manifest(manifest: ManifestModel, key: SigningKey) -> bytes:

@@ -45,8 +45,13 @@ class Pipeline(Protocol):
         """Servers that the order needs, their names looked up. Called before the jail is locked."""
         ...
 
-    def work(self, order: Order, sink: BinaryIO, announce: Callable[[str], None]) -> Report:
-        """Seal the job's outcome into `sink`; `announce`: see `agent.core.ports.Session`. Called in the locked jail."""
+    def work(
+        self, order: Order, sink: BinaryIO, announce: Callable[[str], None], sandbox: int | None = None
+    ) -> Report:
+        """Seal the job's outcome into `sink`; `announce`: see `agent.core.ports.Session`. Called in the locked jail.
+
+        `sandbox` is the channel on which a sandbox can be asked for; only a worker of a job that needs one has it.
+        """
         ...
 
     def errand(self, order: Order) -> Sequence[Finding]:
@@ -56,11 +61,20 @@ class Pipeline(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipes:
-    """A job's own descriptors: where its order comes from, where sealed parts and its answer go."""
+    """A job's own descriptors: where its order comes from, where sealed parts and its answer go.
+
+    `sandbox`: see `Pipeline.work`.
+    """
 
     order: int
     parts: int
     report: int
+    sandbox: int | None = None
+
+    def all(self) -> tuple[int, ...]:
+        """The descriptors that the job's process keeps."""
+        own = (self.order, self.parts, self.report)
+        return own if self.sandbox is None else (*own, self.sandbox)
 
 
 def stand_by(
@@ -90,7 +104,7 @@ def run(pipes: Pipes, resources: jail.Resources, pipeline: Pipeline, *, parent: 
     log = _Log()
     logging.getLogger("agent").addHandler(log)
     try:
-        jail.leave(parent, (pipes.order, pipes.parts, pipes.report), resources)
+        jail.leave(parent, pipes.all(), resources)
         order = Order.decode(_read(pipes.order))
         jail.lock(pipeline.reads(order), jail.Network.of(pipeline.connects(order)), version=version)
     except Exception as error:  # noqa: BLE001 - whatever it was, the job must not run
@@ -105,7 +119,7 @@ def _work(pipeline: Pipeline, order: Order, pipes: Pipes, log: "_Log") -> Answer
         if order.errand is not None:
             return Answer(findings=tuple(pipeline.errand(order)), log=tuple(log.lines))
         with os.fdopen(pipes.parts, "wb") as sink:
-            report = pipeline.work(order, sink, partial(announced.announce, pipes.report))
+            report = pipeline.work(order, sink, partial(announced.announce, pipes.report), pipes.sandbox)
         return Answer(report=report, log=tuple(log.lines))
     except Exception as error:  # noqa: BLE001 - the service seals a failure for the job
         return Answer(failed=_failure(error), log=(*log.lines[: _LOG_LINES - 1], defect.describe(error)))

@@ -2,28 +2,20 @@
 
 import os
 import socket
-import sys
-import sysconfig
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import agent
 from agent.core.ports import Endpoint
-from agent.sandbox import landlock, process, seccomp
+from agent.sandbox import landlock, places, process, seccomp
 from agent.sandbox.environment import ENVIRONMENT
 
 _GIB = 1 << 30
 _OPEN_FILES = 1024
+_OOM_SCORE = 700
+"""Below the 1000 of a sandbox: when the machine runs out of memory, what ran untrusted code ends before its worker."""
 
-_SYSTEM = (
-    *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"),
-    *("/etc/localtime", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"),
-    # DuckDB aborts the process when it may not read both of these.
-    *("/proc/self/cgroup", "/sys/fs/cgroup"),
-    *("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu", "/proc/sys/vm/overcommit_memory"),
-)
+_SYSTEM = (*places.LIBRARIES, *places.DEVICES, *places.FACTS, *places.CONTROL_GROUPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ def leave(parent: int, descriptors: Collection[int], resources: Resources) -> No
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
     os.chdir("/")
-    process.prefer_as_oom_victim()
+    process.prefer_as_oom_victim(_OOM_SCORE)
     process.limit_resources(
         cpu_seconds=resources.cpu_seconds,
         memory_bytes=resources.memory_bytes + _slack_bytes(),
@@ -87,17 +79,8 @@ def lock(reads: Iterable[Path], network: Network = NOWHERE, *, version: int) -> 
     """
     # Landlock's rule is tied to an inode that procfs may forget and make anew; an open descriptor keeps it.
     os.open("/proc/self/cgroup", os.O_PATH | os.O_CLOEXEC)
-    landlock.restrict(read=(*code(), *_SYSTEM, *reads), connect_ports=network.ports, version=version)
+    landlock.restrict(read=(*places.code(), *_SYSTEM, *reads), connect_ports=network.ports, version=version)
     seccomp.install(seccomp.worker_rules(os.getpid(), network.families))
-
-
-@cache
-def code() -> tuple[str, ...]:
-    """Where the interpreter, its libraries and this package lie. Never the folder that the package lies in."""
-    schemes = sysconfig.get_paths()
-    parts = {schemes[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    parts |= {f"{sys.base_prefix}/lib", str(Path(agent.__file__).parent)}
-    return tuple(sorted(parts))
 
 
 def _slack_bytes() -> int:

@@ -4,8 +4,10 @@ import errno
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +19,8 @@ from agent.core.errors import Fault, Refuse
 from agent.core.job import Job
 from agent.core.order import Order
 from agent.core.outcome import Completed, Failed, Refused, Report
-from agent.core.ports import NOBODY, Endpoint, Finding, Session, Source
-from agent.core.table import Disclosure, Document, Masked
+from agent.core.ports import NOBODY, Endpoint, Finding, Source
+from agent.core.table import Analysis, Document, Masked
 from agent.dialects import DIALECTS
 from agent.masking.policy import Policy
 from agent.sources import Config, duckdb
@@ -71,51 +73,59 @@ def _without_pandas(*names: str) -> None:
 
 
 class _NoPandas:
-    """An importer that has no pandas."""
+    """An importer that has no library of frames: where one is installed, drivers load it, and some start threads."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        """Raises ModuleNotFoundError for pandas."""
-        if name.partition(".")[0] == "pandas":
+        """Raises ModuleNotFoundError for them."""
+        if name.partition(".")[0] in {"pandas", "polars"}:
             raise ModuleNotFoundError(name, name=name)
 
 
 def reads(order: Order) -> Sequence[Path]:
-    """Files and folders of the order's source. An invalid source reads nothing, and `work` says so."""
+    """Files and folders of the order's sources. An invalid source reads nothing, and `work` says so."""
     try:
-        source = _source(order)
+        sources = _sources(order)
     except ValidationError:
         return ()
-    return () if source is None else source.reads()
+    return tuple(path for source in sources.values() for path in source.reads())
 
 
 def connects(order: Order) -> Sequence[Endpoint]:
-    """Servers of the order's source. An invalid source has none, and `work` says so."""
+    """Servers of the order's sources. An invalid source has none, and `work` says so."""
     try:
-        source = _source(order)
+        sources = _sources(order)
     except ValidationError:
         return ()
-    return () if source is None else source.connects()
+    return tuple(server for source in sources.values() for server in source.connects())
 
 
 def errand(order: Order) -> Sequence[Finding]:
-    """End what an earlier worker left at its source, or examine a source. Raises Fault(source.unavailable)."""
-    source = _source(order)
-    if source is None:
-        raise Fault("source.unavailable", "No source of this name is configured here.")
+    """End what an earlier worker left at its sources, or examine sources. Raises Fault(source.unavailable)."""
+    sources = _sources(order)
     if order.errand == "examine":
-        return source.examine()
-    for handle in order.handles:
-        source.cancel(handle)
+        return tuple(finding for name in order.sources for finding in _found(sources, name).examine())
+    for one in order.handles:
+        name, _, handle = one.partition(":")
+        _found(sources, name).cancel(handle)
     return ()
 
 
-def work(order: Order, sink: BinaryIO, announce: Callable[[str], None] = NOBODY.announce) -> Report:
+def _found(sources: Mapping[str, Source], name: str) -> Source:
+    if name not in sources:
+        raise Fault("source.unavailable", "No source of this name is configured here.")
+    return sources[name]
+
+
+def work(
+    order: Order, sink: BinaryIO, announce: Callable[[str], None] = NOBODY.announce, sandbox: int | None = None
+) -> Report:
     """Run one order and seal its outcome into `sink`, whatever the outcome is.
 
     Raises only what leaves nobody to seal for or nowhere to write: Refuse for an envelope that does not verify (the
     service verified the same bytes before), OSError when the sink has no room, and ValueError for a broken order.
     """
+    started = time.monotonic()
     trust = TrustStore.model_validate_json(order.trust)
     job = verify(order.envelope, trust, order.me, order.now)
     policy = Policy.model_validate_json(order.policy)
@@ -133,23 +143,24 @@ def work(order: Order, sink: BinaryIO, announce: Callable[[str], None] = NOBODY.
     notes = Notes()
     try:
         with ExitStack() as stack:
-            bench = _bench(order, job, policy, announce)
+            deadline = started + order.limits.wall_seconds
+            bench = replace(_bench(order, job, policy), announce=announce, sandbox=sandbox, deadline=deadline)
             parcel = seal(Completed(_run(bench, notes, stack)), context=context, sink=sink)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise
-        notes.masked = notes.document = None  # nothing of it leaves
-        ended = _ended(error, notes.disclosure)
+        notes.masked = notes.document = notes.analysis = None  # nothing of it leaves
+        ended = _ended(error, notes)
         sink.seek(0)
         sink.truncate()
         parcel = seal(ended, context=context, sink=sink)
-    return Report(parcel, notes.facts(), notes.catalog)
+    return Report(parcel, notes.facts(), {name: data for name, data in notes.catalogs.items() if data})
 
 
-def _bench(order: Order, job: Job, policy: Policy, announce: Callable[[str], None]) -> Bench:
+def _bench(order: Order, job: Job, policy: Policy) -> Bench:
     return Bench(
         job=job,
-        source=_source(order),
+        sources=_sources(order),
         policy=policy,
         policy_sha256=order.policy_sha256,
         token_key=order.token_key,
@@ -157,12 +168,12 @@ def _bench(order: Order, job: Job, policy: Policy, announce: Callable[[str], Non
         limits=order.limits.clamped(job.limits),
         reveal=order.reveal,
         survey=order.survey,
-        catalog=order.catalog,
-        session=Session(job.id, announce),
+        catalogs=order.catalogs,
+        python=order.python,
     )
 
 
-def _run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked | Document:
+def _run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked | Document | Analysis:
     if bench.survey is not None:
         return survey.run(bench, notes)
     kind = KINDS.get(bench.job.task.kind)
@@ -171,19 +182,20 @@ def _run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked | Document:
     return kind(bench, notes, stack)
 
 
-def _source(order: Order) -> Source | None:
-    return None if order.source is None else _SOURCES.validate_json(order.source)
+def _sources(order: Order) -> Mapping[str, Source]:
+    """Those that are configured. Raises ValidationError."""
+    return {name: _SOURCES.validate_json(text) for name, text in order.sources.items() if text is not None}
 
 
-def _ended(error: Exception, disclosure: Disclosure | None) -> Refused | Failed:
+def _ended(error: Exception, notes: Notes) -> Refused | Failed:
     match error:
         case Refuse():
             return Refused(error.code, error.message, error.hint, error.problems)
         case Fault():
-            return Failed(error.code, error.message, error.hint, disclosure)
+            return Failed(error.code, error.message, error.hint, notes.disclosure, error.problems, notes.printed)
         case MemoryError():
             code = CODES["limit.memory"]
         case _:
             _log.error("a defect ended the job: %s", defect.describe(error))
             code = CODES["internal.error"]
-    return Failed(code.name, code.meaning, code.remedy, disclosure)
+    return Failed(code.name, code.meaning, code.remedy, notes.disclosure)

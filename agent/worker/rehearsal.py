@@ -24,8 +24,13 @@ DIALECTS: Final = ("duckdb", "sqlite", "postgres", "mysql")
 
 _NOBODY: Final = Me(tenant="nobody", agent="nobody", pool="nobody")
 _STATEMENT: Final = (
-    "WITH a AS (SELECT x, count(*) AS n FROM t GROUP BY x) SELECT * FROM a WHERE n > 1 ORDER BY x LIMIT 2"
+    "WITH a AS (SELECT x, count(*) AS n FROM t GROUP BY x) SELECT * FROM a JOIN t ON t.x = a.x"
+    " WHERE n > 1 ORDER BY a.x LIMIT 2"
 )
+_RULES: Final = ("keep", "redact", "null", "last4", "email", "year", "month", {"partial": {"keep_first": 1}},
+                 {"bucket": 10}, {"round": 1}, {"constant": "-"})  # fmt: skip
+_TYPES: Final = ("VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "BOOLEAN")
+"""What most columns are: their masks are read once, here, and copied by jobs."""
 
 
 def rehearse() -> None:
@@ -33,7 +38,7 @@ def rehearse() -> None:
     signing, opening, now = SigningKey.generate(), OpeningKey.generate(), time.time()
     trust = _trust(signing, opening)
     job = verify(sign_job(_job(opening, now), signing), trust, _NOBODY, now)
-    policy = Policy.model_validate_json('{"version": 1, "default": "redact"}')
+    policy, relation = _policy(), _relation()
     context = SealContext(
         job_id=job.id,
         job_digest=job.digest,
@@ -45,13 +50,24 @@ def rehearse() -> None:
         recipient=trust.recipient(job.reply_to),
     )
     for dialect in DIALECTS:
-        catalog = Catalog("nothing", dialect, "main", (Relation("main", "t", (Column("x", "VARCHAR"),)),))
+        catalog = Catalog("nothing", dialect, "main", (relation,))
         task = SqlTask(source=SourceName("nothing"), statement=_STATEMENT, parameters={})
         prepare(task, catalog, policy, roles=(), token_key=None, tenant="nobody")
         normalised(task.statement, dialect)
     hits("", KINDS.values())
     # No rows are encoded: that starts Arrow's threads, and a process with threads must not fork.
     seal(Refused("task.source", "nothing"), context=context, sink=io.BytesIO())
+
+
+def _relation() -> Relation:
+    """A table of a column for each rule and each usual type."""
+    columns = [Column(f"c{rule}{kind}", kind) for kind in _TYPES for rule in range(len(_RULES))]
+    return Relation("main", "t", (Column("x", "VARCHAR"), *columns))
+
+
+def _policy() -> Policy:
+    rules = [{"match": f"nothing.*.t.c{place}[!0-9]*", "rule": rule} for place, rule in enumerate(_RULES)]
+    return Policy.model_validate({"version": 1, "default": "redact", "rules": rules})
 
 
 def _job(opening: OpeningKey, now: float) -> JobModel:

@@ -3,7 +3,8 @@
 It has the trusted libraries imported and holds no data: orders go past it, through pipes that only the job's own
 process reads. Each request on the channel is one message (`messages.Request`) with four descriptors: the order pipe's
 read end, the file for sealed parts, the answer pipe's write end, and the job's line, a socket that tells the end of the
-job one way and, by being closed, asks for it the other way.
+job one way and, by being closed, asks for it the other way. Only a job that needs the sandbox gets a fifth one: the
+channel to the sandbox server, which this process and the workers of other jobs never hold.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import cast
 
-from agent.sandbox import channel, landlock, process
+from agent.sandbox import channel, landlock, places, process
 from agent.sandbox.messages import DESCRIPTORS, Done, Ready, Request
 from agent.sandbox.supervisor import Bounds, Child, End, Supervisor
 from agent.worker import child, jail
@@ -67,14 +68,14 @@ class Server:
         self._open = False
 
     def _take(self) -> None:
-        received = channel.receive(self._service, DESCRIPTORS)
+        received = channel.receive(self._service, (DESCRIPTORS, DESCRIPTORS + 1))
         if received is None:
             self._stop()
             return
-        message, (order, parts, report, line) = received
-        pipes = child.Pipes(order=order, parts=parts, report=report)
-        self._start(Request.model_validate(message), pipes, _Line(self._selector, line))
-        for fd in (order, parts, report):
+        message, (order, parts, report, line, *sandbox) = received
+        pipes = _pipes(request := Request.model_validate(message), (order, parts, report, *sandbox))
+        self._start(request, pipes, _Line(self._selector, line))
+        for fd in pipes.all():
             os.close(fd)
         self._stand_by()
 
@@ -103,7 +104,7 @@ class Server:
         with standby:
             running = self._supervisor.assign(bounds, line.end)
             if running is not None:
-                channel.send(standby, request.model_dump(), (pipes.order, pipes.parts, pipes.report))
+                channel.send(standby, request.model_dump(), pipes.all())
             return running
 
     def _stand_by(self) -> None:
@@ -132,11 +133,20 @@ def _resources(request: Request) -> jail.Resources:
 
 def _receive(line: socket.socket) -> tuple[child.Pipes, jail.Resources] | None:
     """What a process that stands by is given."""
-    received = channel.receive(line, DESCRIPTORS - 1)
+    received = channel.receive(line, (DESCRIPTORS - 1, DESCRIPTORS))
     if received is None:
         return None
-    message, (order, parts, report) = received
-    return child.Pipes(order=order, parts=parts, report=report), _resources(Request.model_validate(message))
+    message, descriptors = received
+    request = Request.model_validate(message)
+    return _pipes(request, descriptors), _resources(request)
+
+
+def _pipes(request: Request, descriptors: Sequence[int]) -> child.Pipes:
+    """Raises ValueError when the message and its descriptors do not agree on whether there is a sandbox."""
+    order, parts, report, *sandbox = descriptors
+    if request.sandbox != bool(sandbox):
+        raise ValueError("the sandbox's channel came unannounced, or not at all")
+    return child.Pipes(order=order, parts=parts, report=report, sandbox=sandbox[0] if sandbox else None)
 
 
 class _Line:
@@ -179,7 +189,7 @@ def main(arguments: Sequence[str] | None = None, pipeline: child.Pipeline | None
     started = time.monotonic()
     pipeline = pipeline or cast("child.Pipeline", importlib.import_module("agent.worker.pipeline"))
     pipeline.warm()
-    jail.code()  # remembered, for all forks
+    places.code()  # remembered, for all forks
     gc.collect()
     gc.freeze()
     if len(names := process.threads()) != 1:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from agent.core.catalog import Catalog, Relation
 from agent.core.errors import Fault, Refuse
+from agent.core.job import CatalogTask, SourceName
 from agent.core.table import Disclosure, Document
 from agent.masking.pii.arrow import Scanner
 from agent.masking.pii.kinds import USUAL
@@ -32,10 +33,11 @@ _CATALOG: Final = TypeAdapter(Catalog)
 
 def run(bench: Bench, notes: Notes) -> Document:
     """The survey of the task's source. Raises Refuse(task.kind | task.source), Fault(source.*)."""
-    if bench.job.task.kind != "catalog" or bench.survey is None:
+    task = bench.job.task
+    if not isinstance(task, CatalogTask) or bench.survey is None:
         raise Refuse("task.kind", "Only a catalog is surveyed.")
     rows = min(bench.survey, MOST_ROWS)
-    with opened(bench) as connection:
+    with opened(bench, task.source) as connection:
         catalog = connection.catalog()
     tables = [relation for relation in catalog.relations if relation.kind == "table"] if rows > 0 else []
     found = {
@@ -43,7 +45,7 @@ def run(bench: Bench, notes: Notes) -> Document:
         "columns": {f"{one.schema}.{one.name}": _looked_at(one, rows, bench, catalog) for one in tables},
     }
     named = tuple(f"{one.schema}.{one.name}" for one in tables)
-    disclosure = Disclosure(bench.job.task.source, named, {}, bench.policy.version, bench.policy_sha256)
+    disclosure = Disclosure(task.source, named, {}, bench.policy.version, bench.policy_sha256)
     notes.disclosure = disclosure
     notes.document = publish("survey", found, disclosure=disclosure, policy=bench.policy, limits=bench.limits)
     return notes.document
@@ -64,7 +66,7 @@ def _looked_at(relation: Relation, rows: int, bench: Bench, catalog: Catalog) ->
 def _facts(
     relation: Relation, names: Sequence[str], rows: int, bench: Bench, catalog: Catalog
 ) -> dict[str, dict[str, object]]:
-    with opened(bench, catalog) as connection:
+    with opened(bench, SourceName(catalog.source), catalog) as connection:
         table = connection.run(sample(relation, names, rows, catalog))
         sampled = pa.Table.from_batches(list(table.batches), table.schema)
     if sampled.num_rows < _LEAST_ROWS:

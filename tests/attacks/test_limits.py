@@ -28,6 +28,7 @@ MADE = {
     "struct words": "SELECT " + "STRUCT(a, " * 190 + "1" + ")" * 190,
     "type words among brackets": "SELECT " + "f(INT(" * 90 + "1" + "))" * 90,
     "many short nests of type words": "SELECT " + ", ".join(["INT(INT(INT(INT(INT(1)))))"] * 2_000),
+    "angle brackets and names": "SELECT " + "STRUCT<a " * 6_000 + "INT" + ">" * 6_000 + "(1)",
     "angle brackets": "SELECT CAST(1 AS " + "ARRAY<" * 6_000 + "INT" + ">" * 6_000 + ")",
     "sums": "SELECT " + "+".join(["1"] * 8_000),
     "conditions": "SELECT 1 WHERE " + " AND ".join(["1 = 1"] * 4_000),
@@ -78,6 +79,12 @@ def test_grammars_that_copy_what_a_from_reads(dialect):
     assert not ask(f"SELECT 1 FROM {', '.join([nested] * 16)}", catalog)
     wide = "(SELECT * FROM " * 40 + "(SELECT id FROM a) AS y" + ") AS x" * 40
     assert ask(f"SELECT 1 FROM {wide}", catalog)
+
+
+@pytest.mark.parametrize("dialect", ["oracle", "tsql", "trino", "databricks"])
+def test_types_in_angle_brackets_that_a_grammar_tries_again_at_each(dialect):
+    catalog = catalog_of(DDL, dialect=dialect, source="shop")
+    assert not ask("SELECT " + "STRUCT<a " * 6_000 + "INT" + ">" * 6_000 + "(1) FROM a", catalog)
 
 
 @pytest.mark.parametrize("links", [8, 18, 300])

@@ -1,5 +1,6 @@
 """Every transport, over the union: what the service relies on."""
 
+import base64
 import inspect
 import json
 import pkgutil
@@ -8,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import anyio
 import pytest
 from pydantic import ValidationError
 
 import agent.transport as package
 from agent.core.errors import TransportError
-from agent.core.ports import Clock, Rejection, Sealed, Transport
+from agent.core.lane import LANES
+from agent.core.ports import Clock, Offer, Rejection, Sealed, Transport
 
 pytestmark = pytest.mark.anyio
+FOUR = dict.fromkeys(LANES, 4)
 JOB, RESULT = "01JD00000000000000000000J0", "01JD0000000000000000000001"
 REJECTION = Rejection("envelope.signature", "The signature does not match the payload.", "Sign it again.")
 
@@ -96,6 +100,11 @@ def envelope(number: int) -> bytes:
     return f"e30.{number:04d}.{'A' * 86}".encode()
 
 
+def of_kind(kind: str) -> bytes:
+    payload = json.dumps({"task": {"kind": kind}}).encode()
+    return b"e30." + base64.urlsafe_b64encode(payload).rstrip(b"=") + b"." + b"A" * 86
+
+
 def test_every_file_of_the_package_is_in_the_union_and_has_a_stage() -> None:
     files = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
     assert {config.__module__.rsplit(".", 1)[1] for config in package.CONFIGS} == files
@@ -122,17 +131,17 @@ def test_its_config_is_frozen_and_refuses_what_it_does_not_know(config: Any) -> 
 async def test_nothing_to_do_is_no_offer(stage: Stage) -> None:
     transport = stage.opened()
     assert list(await transport.recovered()) == []
-    assert list(await transport.offers(4)) == []
+    assert list(await transport.offers(FOUR)) == []
     assert list(transport.problems()) == []
 
 
 async def test_an_offer_is_the_exact_envelope_and_is_made_once(stage: Stage) -> None:
     transport = stage.opened()
     stage.submit("one", envelope(1))
-    (offer,) = await transport.offers(4)
+    (offer,) = await transport.offers(FOUR)
     assert offer.envelope == envelope(1)
     assert offer.ref
-    assert list(await transport.offers(4)) == []
+    assert list(await transport.offers(FOUR)) == []
     assert list(await transport.recovered()) == []
 
 
@@ -140,23 +149,48 @@ async def test_no_more_offers_than_free_slots(stage: Stage) -> None:
     transport = stage.opened()
     for number in range(5):
         stage.submit(str(number), envelope(number))
-    seen = [offer for _ in range(3) for offer in await transport.offers(2)]
+    seen = [offer for _ in range(3) for offer in await transport.offers(dict.fromkeys(LANES, 2))]
     assert sorted(offer.envelope for offer in seen) == [envelope(number) for number in range(5)]
     assert len({offer.ref for offer in seen}) == 5
 
 
+async def test_only_offers_of_the_lanes_that_are_asked_for(stage: Stage) -> None:
+    transport = stage.opened()
+    names = {kind: of_kind(kind) for kind in ("python", "sql", "catalog", "nonsense")}
+    for name, data in names.items():
+        stage.submit(name, data)
+    stage.submit("broken", envelope(1))
+    seen = {offer.envelope for offer in await transport.offers({"sql": 8, "python": 0})}
+    assert seen == {names["sql"], names["catalog"], names["nonsense"], envelope(1)}
+    assert list(await transport.offers({"sql": 8, "python": 0})) == []
+    (python,) = await transport.offers({"sql": 0, "python": 8})
+    assert python.envelope == names["python"]
+
+
+async def test_an_offer_is_made_or_left_when_the_call_is_cancelled(stage: Stage) -> None:
+    transport = stage.opened()
+    stage.submit("one", envelope(1))
+    found: list[Offer] = []
+    for _ in range(20):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            found += await transport.offers(FOUR)
+    found += await transport.offers(FOUR)
+    assert [offer.envelope for offer in found] == [envelope(1)]
+
+
 async def test_what_was_held_is_recovered_by_the_next_run_under_the_same_ref(stage: Stage) -> None:
     stage.submit("one", envelope(1))
-    (offer,) = await stage.opened().offers(4)
+    (offer,) = await stage.opened().offers(FOUR)
     again = stage.opened()
     assert list(await again.recovered()) == [offer]
-    assert list(await again.offers(4)) == []
+    assert list(await again.offers(FOUR)) == []
 
 
 async def test_a_rejected_envelope_keeps_its_bytes_with_the_code(stage: Stage) -> None:
     transport = stage.opened()
     stage.submit("one", envelope(1))
-    (offer,) = await transport.offers(4)
+    (offer,) = await transport.offers(FOUR)
     for _ in range(2):
         await transport.reject(offer.ref, REJECTION)
     assert stage.rejected() == {envelope(1): REJECTION.code}
@@ -166,7 +200,7 @@ async def test_a_rejected_envelope_keeps_its_bytes_with_the_code(stage: Stage) -
 async def test_a_result_is_delivered_once_however_often_it_is_handed_over(stage: Stage, sealed: Sealed) -> None:
     transport = stage.opened()
     stage.submit("one", envelope(1))
-    (offer,) = await transport.offers(4)
+    (offer,) = await transport.offers(FOUR)
     for carrier in (transport, transport, stage.opened()):
         await carrier.deliver(sealed)
     (result,) = stage.results()
@@ -178,22 +212,22 @@ async def test_a_result_is_delivered_once_however_often_it_is_handed_over(stage:
 async def test_a_settled_job_is_forgotten(stage: Stage, sealed: Sealed) -> None:
     transport = stage.opened()
     stage.submit("one", envelope(1))
-    (offer,) = await transport.offers(4)
+    (offer,) = await transport.offers(FOUR)
     await transport.deliver(sealed)
     for _ in range(2):
         await transport.settle(offer.ref)
     assert list(await stage.opened().recovered()) == []
-    assert list(await transport.offers(4)) == []
+    assert list(await transport.offers(FOUR)) == []
     assert len(stage.results()) == 1
 
 
 async def test_only_transport_errors_get_out(stage: Stage, sealed: Sealed) -> None:
     transport = stage.opened()
     stage.submit("one", envelope(1))
-    (offer,) = await transport.offers(4)
+    (offer,) = await transport.offers(FOUR)
     stage.destroy()
     for call in (
-        lambda: transport.offers(4),
+        lambda: transport.offers(FOUR),
         transport.recovered,
         lambda: transport.reject(offer.ref, REJECTION),
         lambda: transport.deliver(sealed),

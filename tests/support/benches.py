@@ -32,7 +32,7 @@ def catalog(*relations: str, source: str = "shop") -> CatalogTask:
 
 
 def bench(task: Task, source: Any, policy: Policy = KEEP, **more: Any) -> Bench:
-    """One job of `ada`; `roles` and `on_limit` are the job's, everything else is the bench's."""
+    """One job of `ada`; `roles` and `on_limit` are the job's, everything else the bench's. `source`: one, or by name."""
     job = Job(
         id="01K0AAAAAAAAAAAAAAAAAAAAAA",
         digest="a" * 64,
@@ -55,7 +55,8 @@ def bench(task: Task, source: Any, policy: Policy = KEEP, **more: Any) -> Bench:
         task=task,
     )
     given = {"token_key": b"\1" * 32, "policy_sha256": "b" * 64, "limits": Limits(), **more}
-    return Bench(job=job, source=source, policy=policy, **given)
+    sources = source if isinstance(source, dict) else dict.fromkeys(task.sources, source) if source is not None else {}
+    return Bench(job=job, sources=sources, policy=policy, **given)
 
 
 def document(task: Task, source: Any, policy: Policy = KEEP, **more: Any) -> dict[str, Any]:

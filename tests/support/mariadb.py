@@ -4,24 +4,21 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pymysql
 
+from tests.support import servers
+from tests.support.servers import READER, READER_PASSWORD
+
 SUPERUSER = "root"
-READER, READER_PASSWORD = "meridyen_ro", "reader's pass word"
 REQUIRED = "TEST_MARIADB"
 """Set to `required`, a missing server makes tests fail that would fall back or be left out."""
 
-START_SECONDS = 60.0
-NOBODY = 65534
 SETTINGS = {
     "innodb-buffer-pool-size": "32M",
     "innodb-log-file-size": "16M",
@@ -67,16 +64,7 @@ class MariaDb:
 
     def config(self, database: str, **more: object) -> dict[str, object]:
         """The source as sandbox.yaml would name it."""
-        return {
-            "type": "mysql",
-            "host": "127.0.0.1",
-            "port": self.port,
-            "database": database,
-            "user": READER,
-            "password": READER_PASSWORD,
-            "tls": {"mode": "disable"},
-            **more,
-        }
+        return servers.config("mysql", self.port, database, **more)
 
 
 def program() -> str | None:
@@ -91,72 +79,31 @@ def running(**settings: str) -> Iterator[MariaDb]:
     """Start a server with further settings, written with `_` for `-`; stop it and remove its files at the end."""
     server = program()
     assert server is not None
-    folder = Path(mkdtemp(prefix="test-my-", dir="/tmp"))  # a socket's path has at most 107 bytes
-    user = NOBODY if os.geteuid() == 0 else None  # the server refuses to be root
-    if user is not None:
-        os.chown(folder, user, user)
-    try:
+    with servers.folder("test-my-") as folder:
         options = SETTINGS | {name.replace("_", "-"): value for name, value in settings.items()}
-        _initialise(
-            folder, user, {name: options[name] for name in options if name.startswith(("lower-", "innodb-log"))}
-        )
-        port = _free_port()
+        _initialise(folder, {name: options[name] for name in options if name.startswith(("lower-", "innodb-log"))})
+        port = servers.free_port()
         options |= {"datadir": str(folder / "data"), "socket": str(folder / "sock"), "pid-file": str(folder / "pid")}
         options |= {"bind-address": "127.0.0.1", "port": str(port), "tmpdir": str(folder)}
-        with (folder / "log").open("wb") as log:
-            command = [server, "--no-defaults", *_flags(options)]
-            process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=user, cwd=folder)
-        try:
-            yield _ready(MariaDb(port, folder, process.pid), process)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with servers.served(folder, [server, "--no-defaults", *_flags(options)], signal.SIGTERM) as process:
+            made = MariaDb(port, folder, process.pid)
+            servers.wait_for(lambda: _answers(made), folder, process)
+            with made.admin() as con, con.cursor() as cursor:
+                cursor.execute(f"CREATE USER {READER}@'%%' IDENTIFIED BY %s", [READER_PASSWORD])
+            yield made
 
 
 def _flags(options: dict[str, str]) -> list[str]:
     return [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
 
 
-def _initialise(folder: Path, user: int | None, options: dict[str, str]) -> None:
+def _initialise(folder: Path, options: dict[str, str]) -> None:
     program = shutil.which("mariadb-install-db", path=f"{os.environ.get('PATH', '')}:/usr/bin")
     assert program is not None
     fixed = ["--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db"]
-    command = [program, *fixed, *_flags(options)]
-    made = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        user=user,
-        check=False,
-        cwd=folder,
-        env=os.environ | {"HOME": str(folder)},
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-
-
-def _ready(server: MariaDb, process: "subprocess.Popen[bytes]") -> MariaDb:
-    deadline = time.monotonic() + START_SECONDS
-    while not _answers(server):
-        assert process.poll() is None, (server.folder / "log").read_text()
-        assert time.monotonic() < deadline, (server.folder / "log").read_text()
-        time.sleep(0.05)
-    with server.admin() as con, con.cursor() as cursor:
-        cursor.execute(f"CREATE USER {READER}@'%%' IDENTIFIED BY %s", [READER_PASSWORD])
-    return server
+    servers.prepared(folder, [program, *fixed, *_flags(options)])
 
 
 def _answers(server: MariaDb) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(server.folder / "sock")) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

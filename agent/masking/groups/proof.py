@@ -12,6 +12,7 @@ from sqlglot import exp
 from agent.core.errors import Refuse
 
 _PREFIX: Final = "meridyen_s"
+_ALL_ROWS: Final = str(2**63 - 1)
 
 
 def prove(tree: exp.Expression, k: int) -> None:
@@ -75,11 +76,19 @@ def _counted(select: exp.Select, k: int) -> set[tuple[str, str]]:
 
 def _passed(select: exp.Select, read: set[tuple[str, str]]) -> bool:
     """Whether a SELECT hands on every key that it reads, row by row."""
-    if any(select.args.get(key) for key in ("group", "having", "distinct", "limit", "qualify")):
+    if any(select.args.get(key) for key in ("group", "having", "distinct", "qualify")) or _cuts(select):
         return False
     shown = [one.this for one in select.expressions if one.alias.startswith(_PREFIX)]
     found = {(column.table, column.name) for column in shown if isinstance(column, exp.Column)}
     return all((table, key) in found or ("", key) in found for table, key in read)
+
+
+def _cuts(select: exp.Select) -> bool:
+    """Whether there is a LIMIT that is less than all rows that any table can have."""
+    limit = select.args.get("limit")
+    most = limit.expression if isinstance(limit, exp.Limit) else None
+    whole = isinstance(most, exp.Literal) and not most.is_string and most.this == _ALL_ROWS
+    return limit is not None and not (whole and not limit.args.get("offset") and not select.args.get("offset"))
 
 
 def _is_hidden(column: exp.Column) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from agent.worker.kinds import catalog, explain, sql
+from agent.worker.kinds import catalog, explain, python, sql
 from agent.worker.kinds.base import Kind
 
 KINDS: Mapping[str, Kind] = {
     "sql": sql.run,
     "catalog": catalog.run,
     "explain": explain.run,
+    "python": python.run,
 }

@@ -27,7 +27,7 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Document:
     task = bench.job.task
     if not isinstance(task, CatalogTask):
         raise Refuse("task.kind", "This is not a catalog task.")
-    connection, catalog = with_catalog(bench, notes, stack, lambda connection, catalog: (connection, catalog))
+    connection, catalog = with_catalog(bench, task.source, notes, stack, lambda *both: both)
     if isinstance(connection, Detailed):
         catalog = connection.detailed()
     asking = Asking(bench.job.requested_by.roles, task.relations)
@@ -38,7 +38,7 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Document:
     if cut and bench.job.on_limit == "fail":
         hint = "Name relations by globs in `relations`, or set on_limit to truncate."
         raise Fault("limit.bytes", "The catalog is larger than may leave.", hint)
-    notes.disclosure = _disclosure(bench, told, values)
+    notes.disclosure = _disclosure(bench, catalog.source, told, values)
     notes.document = publish(
         "catalog",
         stamped(head, told, cut=cut),
@@ -88,10 +88,12 @@ def _fitting(
     return kept
 
 
-def _disclosure(bench: Bench, told: Sequence[dict[str, object]], values: Mapping[Named, object]) -> Disclosure:
+def _disclosure(
+    bench: Bench, source: str, told: Sequence[dict[str, object]], values: Mapping[Named, object]
+) -> Disclosure:
     """Relations that were described; as columns only those of which values are told."""
     return Disclosure(
-        source=bench.job.task.source,
+        source=source,
         relations=tuple(f"{one['schema']}.{one['name']}" for one in told),
         columns={".".join(name): "keep" for name in sorted(values) if values[name]},
         policy_version=bench.policy.version,

@@ -29,7 +29,19 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
     job, task = bench.job, bench.job.task
     if not isinstance(task, SqlTask):
         raise Refuse("task.kind", "This is not a SQL task.")
-    notes.take_statement(task.statement, normalised(task.statement, bench.source.dialect) if bench.source else "")
+    plan, table = asked(bench, task, notes, stack)
+    notes.masked = release(table, plan, bench.policy, bench.limits, on_limit=job.on_limit, format=task.format)
+    notes.pii = notes.masked.tally.pii
+    return notes.masked
+
+
+def asked(bench: Bench, task: SqlTask, notes: Notes, stack: ExitStack) -> tuple[MaskedPlan, Table]:
+    """The masked statement of a task, and its rows as they come; not released yet.
+
+    Raises Refuse(task.source | sql.*), Fault(source.*).
+    """
+    source = bench.sources.get(task.source)
+    notes.take_statement(task.statement, normalised(task.statement, source.dialect) if source else "")
 
     def use(connection: Connection, catalog: Catalog) -> tuple[MaskedPlan, Table]:
         plan = planned(bench, task, catalog)
@@ -43,13 +55,11 @@ def run(bench: Bench, notes: Notes, stack: ExitStack) -> Masked:
         raise refusal
 
     if _READS.search(task.statement):
-        plan, table = with_catalog(bench, notes, stack, use)
+        plan, table = with_catalog(bench, task.source, notes, stack, use)
     else:
-        plan, table = use(stack.enter_context(opened(bench)), _nothing(task.source, source_of(bench).dialect))
-    table = replace(table, batches=notes.timed(table.batches))
-    notes.masked = release(table, plan, bench.policy, bench.limits, on_limit=job.on_limit, format=task.format)
-    notes.pii = notes.masked.tally.pii
-    return notes.masked
+        nothing = _nothing(task.source, source_of(bench, task.source).dialect)
+        plan, table = use(stack.enter_context(opened(bench, task.source)), nothing)
+    return plan, replace(table, batches=notes.timed(table.batches))
 
 
 def planned(bench: Bench, task: SqlTask, catalog: Catalog) -> MaskedPlan:

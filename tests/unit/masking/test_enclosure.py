@@ -19,7 +19,7 @@ MASKED = 'SELECT "id" AS "id", \'***\' AS "ssn" FROM "main"."t"'
 def prove(text):
     builder = Builder(CATALOG, POLICY, (), DUCKDB, beneath_views(CATALOG, POLICY))
     builder.rewrite(DUCKDB.parse('SELECT "ssn", "id" FROM "t"')[0], CATALOG)
-    assert DUCKDB.generate(builder.tables["main", "t"][0]) == MASKED
+    assert builder.tables == {("main", "t"): {hash(DUCKDB.parse(MASKED)[0])}}
     rewriting._prove(DUCKDB.parse(text)[0], builder)
 
 

@@ -63,6 +63,28 @@ def test_nothing_to_say():
     assert said(**sound, subjects={"*.*.customers": "id"}, min_group_size=5, roles=[]) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "covered"),
+    [
+        ({"match": "*.*.*.email"}, {"match": "*.*.*.email"}, True),
+        ({"match": "*.*.*.*"}, {"match": "shop.*.t.email"}, True),
+        ({"match": "*.*.*.*"}, {"match": "*.*.*.email", "type": "text"}, True),
+        ({"match": "*.*.*.email", "type": "text"}, {"match": "*.*.*.email"}, False),
+        ({"match": "*.*.*.email", "type": "text"}, {"match": "*.*.*.email", "type": "text"}, True),
+        ({"match": "*.*.*.*", "tag": "t"}, {"match": "*.*.*.email"}, False),
+        ({"type": "text"}, {"match": "*.*.*.email"}, False),
+        ({"match": "*.*.*.*"}, {"type": "text"}, False),
+        ({"match": {"regex": ".*"}}, {"match": "*.*.*.email"}, False),
+        ({"match": "*.*.*.*"}, {"match": {"regex": ".*"}}, False),
+        ({"match": "*.*.*.e*"}, {"match": "*.*.*.email"}, False),
+        ({"match": "*.*.people.*"}, {"match": "*.*.*.email"}, False),
+    ],
+)
+def test_a_line_covers_a_later_one_where_its_text_says_so(first, later, covered):
+    found = said([{**first, "rule": "redact"}, {**later, "rule": "keep"}], catalogs=(), tags={"t": ["*.*.*.x"]})
+    assert any(one[1] == 1 and "above it" in one[2] for one in found) == covered
+
+
 def test_patterns_for_sources_that_were_not_looked_at_are_left_alone():
     rules = [EMAIL, {"match": "crm.*.*.email2", "rule": "redact"}]
     found = said(rules, tables={"allow": ["*.*.*", "crm.*.*", "shop.*.totals"], "deny": ["crm.x.y"]})
@@ -153,3 +175,21 @@ def test_a_token_over_few_values_is_named(type_text):
     assert [one[2] for one in said(rules, catalogs=(few,), keys={"token": "env:A"})] == [
         "token on shop.main.t.b, which has few values: how often each comes tells which it is."
     ]
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ({"charts": "spec_only", "chart_formats": ["vega-lite", "png"]}, "names png, which do not leave"),
+        ({"charts": "spec_only", "chart_formats": ["svg"]}, "No chart leaves"),
+        ({"chart_formats": []}, "No chart leaves"),
+        ({"charts": "spec_only"}, ""),
+        ({"charts": "off"}, ""),
+        ({}, ""),
+    ],
+)
+def test_formats_of_charts_that_do_not_leave_are_told(release: dict[str, object], said: str) -> None:
+    policy = Policy.model_validate({"version": 1, "default": "redact", "release": release})
+    texts = [one.text for one in findings(policy, []) if "chart" in one.text]
+    assert bool(texts) == bool(said)
+    assert any(said in text for text in texts) or not said

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from agent.core.catalog import Catalog, Column, Relation
 from agent.core.errors import Refuse
 from agent.core.job import SourceName, SqlTask
+from agent.masking.matching import family
 from agent.masking.patterns import check_regex, comment_tags
 from agent.masking.policy import Policy
 from agent.masking.rewrite import prepare
@@ -139,6 +140,21 @@ def test_parents_that_are_their_own_children_end():
     ) == {"who"}
 
 
+def test_every_parent_is_asked_once_however_many_ways_lead_to_it():
+    root, other = Relation("a", "root", PARENT.columns), Relation("a", "other", PARENT.columns)
+    left = Relation("a", "left", PARENT.columns, parents=(("a", "root"),))
+    right = Relation("a", "right", PARENT.columns, parents=(("a", "root"), ("a", "other")))
+    child = Relation("a", "child", PARENT.columns, parents=(("a", "left"), ("a", "right")))
+    known = Catalog("S", "duckdb", "a", (child, left, right, root, other))
+    assert family(known, child) == (
+        ("s", "a", "other"), ("s", "a", "root"), ("s", "a", "right"), ("s", "a", "left"), ("s", "a", "child"),
+    )  # fmt: skip
+    assert family(known, root) == (("s", "a", "root"),)
+    twice = Relation("A", "Child", PARENT.columns, parents=(("a", "Root"), ("A", "root")))
+    assert family(known, twice) == (("s", "a", "root"), ("s", "a", "child"))
+    assert decided(policy({"match": "*.*.other.who", "rule": "redact"}), child, known) == {"who"}
+
+
 @pytest.mark.parametrize("kind", ["materialized", "foreign"])
 def test_rows_of_their_own_are_readable_only_by_name(kind):
     relation = Relation("public", "totals", COLUMNS, kind)
@@ -179,7 +195,8 @@ def test_a_policy_survives_its_own_json():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "(a)?b", "(a)?(b)?c", "a?b{2,3}c{16}", "(?:a|b)c", "((a)b)", "[^a-z]+x", "a*b+c{1,}d*", "x" * 200, r"\d\.\w", "a|b"],
+    ["", "a", "(a)?b", "(a)?(b)?c", "a?b{2,3}c{16}", "(?:a|b)c", "((a)b)", "[^a-z]+x", "a*b+c{1,}d*", "x" * 200, r"\d\.\w", "a|b", "a*b*c*d{2,}",
+     "a{16}", "a{0,16}", "((((a))))", "a?b?c?d?e?f?", "a{3}b{3}c{3}d{3}e{3}"],
 )  # fmt: skip
 def test_regular_expressions_that_are_plain_are_admitted(text):
     check_regex(text)
@@ -197,6 +214,13 @@ def test_regular_expressions_that_are_plain_are_admitted(text):
         ("a{17}", "at most 16 times"),
         ("a{1,17}", "at most 16 times"),
         ("[z-a]", "not valid"),
+        ("a|^", "at character 3"),
+        ("(a)?^", "at character 5"),
+        ("(a)^", "at character 4"),
+        ("a+^", "at character 3"),
+        ("a{2}^", "at character 5"),
+        (")", "at character 1"),
+        ("a*b*c*d{2,}e+", "at most 4 of"),
     ],
 )
 def test_a_regular_expression_is_refused_with_the_reason(text, part):

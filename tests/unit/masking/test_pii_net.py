@@ -78,7 +78,7 @@ def test_mask_replaces_the_hit_and_nothing_else(name: str, cut: bool) -> None:
     array, wanted = SHAPES[name]
     batch, tally = released({"c": array}, "mask", cut=cut)
     assert batch.column(0).type == array.type
-    assert batch.column(0).to_pylist() == wanted[1:] if cut else wanted
+    assert batch.column(0).to_pylist() == (wanted[1:] if cut else wanted)
     assert tally.pii.keys() <= {"c: card", "c: email"}
     assert tally.pii["c: card"] == 1
     assert tally.suppressed == 0

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from tests.support import sandboxes
 
 PREAMBLE = """
 import errno, json, os, signal, socket, sys
@@ -33,3 +35,10 @@ def alone() -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[sandboxes.Sandbox]:
+    """A real sandbox server, in the best tier that this machine gives."""
+    with sandboxes.started(preload=(*sandboxes.DEFAULT, "altair", "plotly.express")) as running:
+        yield running

@@ -29,7 +29,7 @@ REPORT = Report(PARCEL, Facts(statement="select ?", relations=("main.t",), rows=
 
 def framed(value: object) -> bytes:
     data = json.dumps(value).encode()
-    return struct.pack(">I", len(data)) + data + bytes(4)
+    return struct.pack(">I", len(data)) + data
 
 
 def plain(answer: Answer) -> dict:
@@ -37,7 +37,7 @@ def plain(answer: Answer) -> dict:
     return json.loads(data[4 : 4 + struct.unpack_from(">I", data)[0]])
 
 
-WITH_CATALOG = replace(REPORT, catalog=b"\0opaque\xff")
+WITH_CATALOG = replace(REPORT, catalogs={"shop": b"\0opaque\xff", "ledger": b"x"})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,11 @@ def test_an_answer_survives(answer: Answer) -> None:
         encode(Answer(report=REPORT)) + b"x",
         encode(Answer(report=WITH_CATALOG))[:-1],
         encode(Answer(report=WITH_CATALOG)) + b"x",
-        encode(Answer(report=REPORT))[:-4] + struct.pack(">I", MAX_CATALOG_BYTES + 1) + bytes(MAX_CATALOG_BYTES + 1),
+        framed(plain(Answer(report=REPORT)) | {"catalogs": ["shop"]})
+        + struct.pack(">I", MAX_CATALOG_BYTES + 1)
+        + bytes(MAX_CATALOG_BYTES + 1),
+        framed(plain(Answer(report=REPORT)) | {"catalogs": ["shop", "shop"]}) + struct.pack(">I", 0) * 2,
+        framed(plain(Answer(report=REPORT)) | {"catalogs": ["shop"]}),
         struct.pack(">I", MAX_REPORT_BYTES + 1) + bytes(MAX_REPORT_BYTES + 5),
         framed([]),
         b"\0\0\0\1{",
@@ -69,9 +73,9 @@ def test_what_is_cut_or_no_answer_is_refused(data: bytes) -> None:
 
 
 def test_a_catalog_that_is_too_large_is_not_handed_on() -> None:
-    largest = replace(REPORT, catalog=bytes(MAX_CATALOG_BYTES))
+    largest = replace(REPORT, catalogs={"shop": bytes(MAX_CATALOG_BYTES)})
     assert decode(encode(Answer(report=largest))).report == largest
-    assert decode(encode(Answer(report=replace(REPORT, catalog=bytes(MAX_CATALOG_BYTES + 1))))).report == REPORT
+    assert decode(encode(Answer(report=replace(REPORT, catalogs={"shop": bytes(MAX_CATALOG_BYTES + 1)})))).report == REPORT
 
 
 @pytest.mark.parametrize(

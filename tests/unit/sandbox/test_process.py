@@ -17,6 +17,7 @@ PR_SET_PDEATHSIG = 1
 def test_a_child_dies_with_its_parent(alone: Alone) -> None:
     code = """
 from agent.sandbox import process
+process.become_subreaper()
 reading, writing = os.pipe()
 middle = os.fork()
 if middle == 0:
@@ -27,7 +28,6 @@ if middle == 0:
         signal.pause()
     os.read(reading, 1)
     os._exit(0)
-process.become_subreaper()
 os.waitpid(middle, 0)
 orphan, status = os.waitpid(-1, 0)
 say(os.WTERMSIG(status))

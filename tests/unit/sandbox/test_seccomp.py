@@ -1,5 +1,4 @@
 import errno
-import struct
 from collections.abc import Callable
 from socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_STREAM
 from typing import Any
@@ -8,42 +7,15 @@ import pytest
 
 from agent.sandbox import seccomp
 from agent.sandbox.syscalls import ARCHITECTURES, NEWEST_KNOWN, Syscalls, syscalls
+from tests.support.bpf import ALLOW, KILL, decide, denied
 
 Alone = Callable[..., Any]
 
-ALLOW, KILL = 0x7FFF0000, 0x80000000
 PID = 4242
 FOREIGN = 0x40000003  # AUDIT_ARCH_I386
 READ = {"x86_64": 0, "aarch64": 63}
 CLONE_THREAD_FLAGS = 0x3D0F00
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
-
-
-def denied(error: int) -> int:
-    return 0x50000 | error
-
-
-def decide(program: bytes, number: int, arch: int, arguments: tuple[int, ...] = ()) -> int:
-    """What the kernel's interpreter of classic BPF would return."""
-    data = struct.pack("=iIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
-    code = list(struct.iter_unpack("=HBBI", program))
-    at, word = 0, 0
-    while True:
-        operation, if_true, if_false, operand = code[at]
-        at += 1
-        match operation:
-            case 0x20:
-                (word,) = struct.unpack_from("=I", data, operand)
-            case 0x15:
-                at += if_true if word == operand else if_false
-            case 0x25:
-                at += if_true if word > operand else if_false
-            case 0x45:
-                at += if_true if word & operand else if_false
-            case 0x06:
-                return operand
-            case _:
-                pytest.fail(f"not an instruction that we emit: {operation:#x}")
 
 
 @pytest.fixture(params=ARCHITECTURES)

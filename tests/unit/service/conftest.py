@@ -3,7 +3,8 @@
 import io
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from agent.audit.log import AuditLog
 from agent.audit.verify import verify as verify_audit
 from agent.core.errors import Fault, TransportError
 from agent.core.job import Me
+from agent.core.lane import Lane
 from agent.core.limits import Limits
 from agent.core.order import Order
 from agent.core.outcome import Facts, Refused, Report
@@ -25,6 +27,7 @@ from agent.identity import trustfile
 from agent.service.board import State
 from agent.service.clock import SystemClock
 from agent.service.livetrust import LiveTrust
+from agent.service.sandboxes import PythonSite, Sandboxes
 from agent.service.supervisor import Supervisor
 from agent.service.wiring import About, Options, Ports, Site, SourceAbout, Step, no_step
 from agent.spool.ledger import Ledger
@@ -33,11 +36,12 @@ from agent.transport.filedrop import Config, FileDrop
 from agent.wire.container import read_mres
 from agent.wire.ids import new_ulid
 from agent.wire.keys import OpeningKey, SigningKey
-from agent.wire.models import JobModel
+from agent.wire.models import JobModel, ManifestModel
 from agent.wire.sealing import Opened, SealContext, open_result, seal
 from agent.wire.signing import sign_job, verify, verify_manifest
 from agent.wire.trust import TrustStore
 
+SANDBOXD = str(Path(__file__).parent / "sandboxd.py")
 PATIENCE_SECONDS = 8.0
 """Far beyond what anything takes: a test that waits this long has failed."""
 
@@ -72,7 +76,7 @@ class Drop(FileDrop):
         self.offered: list[Offer] = []
 
     @override
-    async def offers(self, free: int) -> Sequence[Offer]:
+    async def offers(self, free: Mapping[Lane, int]) -> Sequence[Offer]:
         again, self.repeat = self.repeat, []
         found = again or await super().offers(free)
         self.offered += found
@@ -114,6 +118,7 @@ class Worker:
     def __init__(self) -> None:
         self.behaviour: Behaviour = refuse
         self.orders: list[Order] = []
+        self.sandboxes: list[int | None] = []
         self.down: str | None = None
         self.closed = False
 
@@ -128,8 +133,9 @@ class Worker:
     async def aclose(self) -> None:
         self.closed = True
 
-    async def work(self, order: Order, limits: Limits, parts: int) -> Ended:
+    async def work(self, order: Order, limits: Limits, parts: int, sandbox: int | None = None) -> Ended:
         self.orders.append(order)
+        self.sandboxes.append(sandbox)
         return await self.behaviour(order, parts)
 
 
@@ -150,6 +156,8 @@ class Bench:
     step: Step = no_step
     reload: Callable[[], Site] | None = None
     undeliverable: Callable[[str], bool] = lambda _: False
+    python: PythonSite | None = None
+    sandbox_says: str = "full"
 
     def __post_init__(self) -> None:
         for name in ("state", "drop", "state/identity"):
@@ -175,7 +183,7 @@ class Bench:
             key=key.public(),
             tenants=["acme"],
             sources=["*"],
-            kinds=["sql"],
+            kinds=["sql", "python"],
             recipients={"planner": self.opening.public()},
             now=self.clock.now(),
         )
@@ -191,6 +199,7 @@ class Bench:
             "sources": (SourceAbout("shop", "duckdb"),),
             "config_path": str(self.root / "sandbox.yaml"),
             "config_sha256": "cd" * 32,
+            "python": self.python,
         }
         return Site(**{**given, **changes})
 
@@ -210,6 +219,7 @@ class Bench:
                 trust=LiveTrust(self.trust_file).current,
                 result_key=self.agent_key,
                 clock=self.clock,
+                sandboxes=self._sandboxes,
             ),
             site=self.site(),
             about=About(
@@ -232,6 +242,12 @@ class Bench:
             reload=self.reload,
             step=self.step,
         )
+
+    def _sandboxes(self, python: Callable[[], PythonSite | None]) -> Sandboxes:
+        """Over a real process that stands in for the sandbox server; `test_sandboxes` has it too."""
+        log = str(self.root / "sandbox-servers")
+        command = (sys.executable, "-I", SANDBOXD, "--say", self.sandbox_says, "--log", log)
+        return Sandboxes(python, self.clock, command=command, settle_seconds=3600)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Supervisor]:
@@ -267,6 +283,9 @@ class Bench:
         }
         return str(fields["id"]), sign_job(JobModel.model_validate(fields), key or self.submitter)
 
+    def submit_python(self, **changes: Any) -> str:
+        return self.submit(task={"kind": "python", "code": "result = 1", "inputs": {}}, **changes)
+
     def put(self, envelope: bytes, name: str) -> None:
         """Hand a job file in as a submitter does: tmp, then rename."""
         tmp, new = self.root / "drop/inbox/tmp", self.root / "drop/inbox/new"
@@ -299,6 +318,12 @@ class Bench:
             manifest, parts = read_mres(stream)
             key = self.agent_key.public()
             return open_result(verify_manifest(manifest, {key.kid: key}), parts, self.opening)
+
+    def manifest(self, job_id: str) -> ManifestModel:
+        """What stands in the open on a result, checked."""
+        with self.result_file(job_id).open("rb") as stream:
+            key = self.agent_key.public()
+            return verify_manifest(read_mres(stream)[0], {key.kid: key})
 
     async def rejected(self, stem: str) -> str:
         await until(self.reason_file(stem).exists)

@@ -36,64 +36,68 @@ def order(name: str = "shop", source: str | None = '{"password":"x"}', catalog: 
         policy="{}",
         policy_sha256="",
         token_key=None,
-        source_name=name,
-        source=source,
+        sources={name: source},
         limits=Limits(),
         isolation="none",
-        catalog=catalog,
+        catalogs={} if catalog is None else {name: catalog},
     )
 
 
-def ended(catalog: bytes) -> Ended:
+def ended(catalog: bytes, name: str = "shop") -> Ended:
     parcel: Any = None
-    return Ended("ok", Report(parcel, Facts(), catalog))
+    return Ended("ok", Report(parcel, Facts(), {name: catalog}))
+
+
+def lent(kept: Catalogs, asked: Order, ttl_seconds: float) -> bytes | None:
+    """The catalog that comes with an order of one source."""
+    return kept.lend(asked, ttl_seconds).catalogs.get(next(iter(asked.sources)))
 
 
 def test_an_order_carries_it_and_shows_it_to_nobody() -> None:
     made = order(catalog=b"\x00canary")
     assert Order.decode(made.encode()) == made
     assert "canary" not in repr(made)
-    assert Order.decode(order().encode()).catalog is None
+    assert Order.decode(order().encode()).catalogs == {}
 
 
 def test_it_serves_for_its_time() -> None:
     clock = Clock()
     kept = Catalogs(clock)
-    assert kept.lend(order(), 300).catalog is None
+    assert lent(kept, order(), 300) is None
     kept.keep(order(), ended(b"one"), begun=clock.at, ttl_seconds=300)
     clock.at += 299
-    assert kept.lend(order(), 300).catalog == b"one"
-    assert kept.lend(order("other"), 300).catalog is None
+    assert lent(kept, order(), 300) == b"one"
+    assert lent(kept, order("other"), 300) is None
     clock.at += 1
-    assert kept.lend(order(), 300).catalog is None
+    assert lent(kept, order(), 300) is None
     clock.at -= 1
-    assert kept.lend(order(), 300).catalog is None, "what is over is forgotten"
+    assert lent(kept, order(), 300) is None, "what is over is forgotten"
 
 
 def test_its_time_counts_from_before_the_job() -> None:
     clock = Clock()
     kept = Catalogs(clock)
     kept.keep(order(), ended(b"one"), begun=clock.at - 300, ttl_seconds=300)
-    assert kept.lend(order(), 300).catalog is None
+    assert lent(kept, order(), 300) is None
 
 
 def test_another_configuration_forgets_it() -> None:
     clock = Clock()
     kept = Catalogs(clock)
     kept.keep(order(), ended(b"one"), begun=clock.at, ttl_seconds=300)
-    assert kept.lend(order(source='{"password":"y"}'), 300).catalog is None
-    assert kept.lend(order(), 300).catalog is None
+    assert lent(kept, order(source='{"password":"y"}'), 300) is None
+    assert lent(kept, order(), 300) is None
     kept.keep(order(source=None), ended(b"one"), begun=clock.at, ttl_seconds=300)
-    assert kept.lend(order(source=None), 300).catalog is None
+    assert lent(kept, order(source=None), 300) is None
 
 
 def test_zero_seconds_keep_nothing() -> None:
     clock = Clock()
     kept = Catalogs(clock)
     kept.keep(order(), ended(b"one"), begun=clock.at, ttl_seconds=0)
-    assert kept.lend(order(), 300).catalog is None
+    assert lent(kept, order(), 300) is None
     kept.keep(order(), ended(b"one"), begun=clock.at, ttl_seconds=300)
-    assert kept.lend(order(), 0).catalog is None
+    assert lent(kept, order(), 0) is None
 
 
 def test_a_newer_one_takes_its_place_and_an_older_one_does_not() -> None:
@@ -101,19 +105,19 @@ def test_a_newer_one_takes_its_place_and_an_older_one_does_not() -> None:
     kept = Catalogs(clock)
     kept.keep(order(), ended(b"new"), begun=clock.at, ttl_seconds=300)
     kept.keep(order(), ended(b"old"), begun=clock.at - 1, ttl_seconds=300)
-    assert kept.lend(order(), 300).catalog == b"new"
+    assert lent(kept, order(), 300) == b"new"
     kept.keep(order(), ended(b"newer"), begun=clock.at + 1, ttl_seconds=300)
     kept.keep(order(), ended(b""), begun=clock.at + 2, ttl_seconds=300)
-    assert kept.lend(order(), 300).catalog == b"newer"
+    assert lent(kept, order(), 300) == b"newer"
 
 
-@pytest.mark.parametrize(("lent", "left"), [(b"one", None), (None, b"one")])
-def test_a_worker_that_died_with_it_takes_it_along(lent: bytes | None, left: bytes | None) -> None:
+@pytest.mark.parametrize(("handed", "left"), [(b"one", None), (None, b"one")])
+def test_a_worker_that_died_with_it_takes_it_along(handed: bytes | None, left: bytes | None) -> None:
     clock = Clock()
     kept = Catalogs(clock)
     kept.keep(order(), ended(b"one"), begun=clock.at, ttl_seconds=300)
-    kept.keep(order(catalog=lent), Ended("worker.crashed", None), begun=clock.at, ttl_seconds=300)
-    assert kept.lend(order(), 300).catalog == left
+    kept.keep(order(catalog=handed), Ended("worker.crashed", None), begun=clock.at, ttl_seconds=300)
+    assert lent(kept, order(), 300) == left
 
 
 def test_all_together_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +125,9 @@ def test_all_together_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     kept = Catalogs(clock)
     for name in ("a", "b", "c"):
-        kept.keep(order(name), ended(b"1234"), begun=clock.at, ttl_seconds=300)
-    kept.keep(order("d"), ended(b"12345678901"), begun=clock.at, ttl_seconds=300)
-    assert [name for name in "abcd" if kept.lend(order(name), 300).catalog] == ["b", "c"]
+        kept.keep(order(name), ended(b"1234", name), begun=clock.at, ttl_seconds=300)
+    kept.keep(order("d"), ended(b"12345678901", "d"), begun=clock.at, ttl_seconds=300)
+    assert [name for name in "abcd" if lent(kept, order(name), 300)] == ["b", "c"]
 
 
 @pytest.mark.anyio
@@ -131,7 +135,7 @@ async def test_the_service_hands_it_from_job_to_job(bench: Any, refuse: Any) -> 
     async def reads(given: Order, parts: int) -> Ended:
         done: Ended = await refuse(given, parts)
         assert done.report is not None
-        return replace(done, report=replace(done.report, catalog=b"opaque" if given.catalog is None else b""))
+        return replace(done, report=replace(done.report, catalogs={} if given.catalogs else {"shop": b"opaque"}))
 
     site, secret = bench.site, ["first"]
     bench.site = lambda **changes: site(source=lambda name: f"{name} {secret[0]}", **changes)
@@ -142,6 +146,31 @@ async def test_the_service_hands_it_from_job_to_job(bench: Any, refuse: Any) -> 
         secret[0] = "rotated"
         for _ in range(2):
             await bench.done(bench.submit())
-    assert [one.catalog for one in bench.worker.orders] == [None, b"opaque", None, b"opaque"]
+    assert [one.catalogs.get("shop") for one in bench.worker.orders] == [None, b"opaque", None, b"opaque"]
     held = [path.read_bytes() for path in bench.root.rglob("*") if path.is_file()]
     assert not any(b"opaque" in data for data in held), "a catalog was written to disk"
+
+
+def test_each_source_of_a_job_has_its_own() -> None:
+    clock = Clock()
+    kept = Catalogs(clock)
+    both = replace(order(), sources={"shop": "x", "ledger": "y", "gone": None})
+    report: Any = ended(b"").report
+    read = replace(report, catalogs={"shop": b"one", "ledger": b"two", "foreign": b"three", "gone": b"four"})
+    kept.keep(both, Ended("ok", read), begun=clock.at, ttl_seconds=300)
+    assert kept.lend(both, 300).catalogs == {"shop": b"one", "ledger": b"two"}, "of no source that the job did not name"
+    other = replace(both, sources={"shop": "x", "ledger": "changed"})
+    assert kept.lend(other, 300).catalogs == {"shop": b"one"}
+    kept.keep(replace(both, catalogs={"shop": b"one"}), Ended("worker.crashed", None), begun=clock.at, ttl_seconds=300)
+    assert kept.lend(both, 300).catalogs == {}
+
+
+def test_what_does_not_fit_into_an_order_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogs, "MAX_LENT_BYTES", 5)
+    clock = Clock()
+    kept = Catalogs(clock)
+    both = replace(order(), sources={"shop": "x", "ledger": "y"})
+    report: Any = ended(b"").report
+    read = replace(report, catalogs={"shop": b"one", "ledger": b"two"})
+    kept.keep(both, Ended("ok", read), begun=clock.at, ttl_seconds=300)
+    assert kept.lend(both, 300).catalogs == {"shop": b"one"}

@@ -73,7 +73,7 @@ def parts() -> Iterator[BinaryIO]:
 
 def asking(told: Told, do: str, *announce: str, **source: object) -> Order:
     asked = order(do=do, announce=announce, connects=[told.endpoint])
-    return replace(asked, source=json.dumps({"connects": [told.endpoint], **source}))
+    return replace(asked, sources={"s": json.dumps({"connects": [told.endpoint], **source})})
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def asking(told: Told, do: str, *announce: str, **source: object) -> Order:
 async def test_what_still_stands_is_ended(  # noqa: PLR0917 - fixtures
     launcher: ProcessLauncher, told: Told, parts: BinaryIO, do: str, limits: Limits, code: str
 ) -> None:
-    ended = await launcher.work(asking(told, do, "one", "two"), limits, parts.fileno())
+    ended = await launcher.work(asking(told, do, "s:one", "s:two"), limits, parts.fileno())
     assert ended.code == code
-    assert told.heard() == [["cancel", "one", "two"]]
+    assert told.heard() == [["cancel", "s:one", "s:two"]]
 
 
 async def test_what_was_taken_back_is_left_alone(launcher: ProcessLauncher, told: Told, parts: BinaryIO) -> None:
-    ended = await launcher.work(asking(told, "nothing", "one", ""), Limits(), parts.fileno())
+    ended = await launcher.work(asking(told, "nothing", "s:one", ""), Limits(), parts.fileno())
     assert ended.code == "ok"
     assert told.heard() == []
 
@@ -105,46 +105,46 @@ async def test_a_worker_that_somebody_kills(launcher: ProcessLauncher, told: Tol
     ended: list[Ended] = []
 
     async def work() -> None:
-        ended.append(await launcher.work(asking(told, "sleep_told", "one"), Limits(), parts.fileno()))
+        ended.append(await launcher.work(asking(told, "sleep_told", "s:one"), Limits(), parts.fileno()))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)
         os.kill(await asleep(told), signal.SIGKILL)
     assert ended[0].code == "worker.crashed"
-    assert told.heard() == [["cancel", "one"]]
+    assert told.heard() == [["cancel", "s:one"]]
 
 
 async def test_a_job_that_is_cancelled(launcher: ProcessLauncher, told: Told, parts: BinaryIO) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(launcher.work, asking(told, "sleep_told", "one"), Limits(), parts.fileno())
+        tasks.start_soon(launcher.work, asking(told, "sleep_told", "s:one"), Limits(), parts.fileno())
         await asleep(told)
         tasks.cancel_scope.cancel()
-    assert told.heard() == [["cancel", "one"]]
+    assert told.heard() == [["cancel", "s:one"]]
 
 
 async def test_the_end_of_everything(launcher: ProcessLauncher, told: Told, parts: BinaryIO) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(launcher.work, asking(told, "sleep_told", "one"), Limits(), parts.fileno())
+        tasks.start_soon(launcher.work, asking(told, "sleep_told", "s:one"), Limits(), parts.fileno())
         await asleep(told)
         await launcher.aclose()
-    assert told.heard() == [["cancel", "one"]]
+    assert told.heard() == [["cancel", "s:one"]]
 
 
 async def test_a_server_that_dies(launcher: ProcessLauncher, told: Told, parts: BinaryIO) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(launcher.work, asking(told, "sleep_told", "one"), Limits(), parts.fileno())
+        tasks.start_soon(launcher.work, asking(told, "sleep_told", "s:one"), Limits(), parts.fileno())
         await asleep(told)
         assert launcher.server_pid is not None
         os.kill(launcher.server_pid, signal.SIGKILL)
-    assert told.heard() == [["cancel", "one"]]
+    assert told.heard() == [["cancel", "s:one"]]
 
 
 async def test_it_is_tried_twice_and_the_job_ends_as_it_did(
     launcher: ProcessLauncher, told: Told, parts: BinaryIO, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = asking(told, "nothing", "secret-handle", fails=True)
+    asked = asking(told, "nothing", "s:secret-handle", fails=True)
     assert (await launcher.work(asked, Limits(), parts.fileno())).code == "ok"
-    assert told.heard() == [["cancel", "secret-handle"]] * 2
+    assert told.heard() == [["cancel", "s:secret-handle"]] * 2
     assert "could not be ended at its source: source.unavailable" in caplog.text
     assert "secret-handle" not in caplog.text
 
@@ -157,7 +157,7 @@ async def test_an_errand_gets_nothing_of_the_job(launcher: ProcessLauncher, told
 
 async def test_an_errand_that_fails_or_hangs_ends_with_a_code(launcher: ProcessLauncher, told: Told) -> None:
     assert await launcher.examine(asking(told, "nothing", fails=True), 5) == "source.unavailable"
-    assert await launcher.examine(replace(order(), source=None), 5) == "internal.error"
+    assert await launcher.examine(replace(order(), sources={}), 5) == "internal.error"
 
 
 async def asleep(told: Told) -> int:

@@ -115,7 +115,7 @@ async def test_what_a_carrier_offers_twice_under_one_name_runs_once_and_is_not_r
         finish.set()
         await until(lambda: "deliver" in supervisor._board.findings)
         carrier.repeat.append(offer)  # while its result waits
-        await until(lambda: len(carrier.offered) == 3 and supervisor._running.busy == 0)
+        await until(lambda: len(carrier.offered) == 3 and supervisor._running.total == 0)
         bench.undeliverable = lambda _: False
         await bench.done(job_id)
     assert len(bench.worker.orders) == 1

@@ -38,8 +38,7 @@ def order(**asked: object) -> Order:
         policy="",
         policy_sha256="",
         token_key=None,
-        source_name="s",
-        source=None,
+        sources={"s": None},
         limits=Limits(),
         isolation="test",
     )

@@ -206,14 +206,14 @@ def test_trust_is_read_again_when_it_changes_and_never_remembered_when_it_breaks
 
 
 async def test_slots_are_given_back_and_killing_reaches_workers_that_start_later() -> None:
-    running = Running(2)
-    running.take()
-    running.take()
-    assert running.free() == 0
-    with running.slot():
+    running = Running({"sql": 2, "python": 1})
+    running.take("sql")
+    running.take("sql")
+    assert (running.free("sql"), running.free("python")) == (0, 1)
+    with running.slot("sql"):
         pass
-    assert running.free() == 1
-    assert running.free(limit=1) == 0
+    assert (running.free("sql"), running.free("python"), running.total) == (1, 1, 1)
+    assert (running.free("sql", limit=1), running.free("python", limit=1)) == (0, 0)
     running.kill()
     with running.killable() as scope:
         await anyio.sleep_forever()
@@ -221,7 +221,7 @@ async def test_slots_are_given_back_and_killing_reaches_workers_that_start_later
 
 
 def test_the_same_job_is_held_once() -> None:
-    running = Running(2)
+    running = Running({"sql": 2, "python": 1})
     with running.only("A") as first, running.only("A") as second, running.only("B") as other:
         assert (first, second, other) == (True, False, True)
     with running.only("A") as again:

@@ -71,7 +71,7 @@ async def test_the_worker_gets_its_order_and_nothing_of_others(bench: Any) -> No
     assert order.trust.count('"kty"') == 2, "the signer and its recipient"
     assert order.limits.rows == 7
     assert order.limits.memory_mb == bench.limits.memory_mb, "the site clamps"
-    assert order.source is None
+    assert set(order.sources.values()) == {None}
     assert order.isolation == "stand-in"
 
 
@@ -114,7 +114,9 @@ async def test_status_by_socket_and_by_file_say_the_same(bench: Any) -> None:
     assert live["health"] == []
     assert live["taking_jobs"]
     assert live["audit"]["chain_ok"]
-    assert live["isolation"] == {"tier": "stand-in", "why_not_higher": None}
+    assert (live["isolation"]["tier"], live["isolation"]["why_not_higher"]) == ("stand-in", None)
+    assert live["isolation"]["python"]["state"] == "off"
+    assert live["jobs"]["python"] == {"running": 0, "slots": 2}
     last = bench.status()
     assert last["state"] == "stopped"
     assert last.keys() == live.keys()

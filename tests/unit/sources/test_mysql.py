@@ -24,8 +24,9 @@ from agent.masking.tokens import pads
 from agent.sources._mysql_examine import granted
 from agent.sources._mysql_session import ask
 from agent.sources.mysql import Config, MySql
-from tests.support.mariadb import READER, MariaDb, program, running
+from tests.support.mariadb import MariaDb, program, running
 from tests.support.proxies import Proxy
+from tests.support.servers import READER
 
 CANARY = "900-55-0001"
 ROWS = 25_000

@@ -16,8 +16,9 @@ from agent.core.ports import Connection, Session
 from agent.core.table import Disclosure
 from agent.masking.tokens import pads
 from agent.sources.postgres import Config
-from tests.support.postgres import READER, Postgres
+from tests.support.postgres import Postgres
 from tests.support.proxies import Proxy
+from tests.support.servers import READER
 
 SCRIPT = """
 CREATE SCHEMA sales;

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.core.errors import TransportError
+from agent.core.lane import LANES
 from agent.transport.filedrop import Config
 
 pytestmark = pytest.mark.anyio
@@ -36,29 +37,29 @@ async def test_a_folder_that_vanishes_later_is_not_made_again(drop: Any) -> None
     await transport.recovered()
     (drop.root / "inbox/new").rmdir()
     with pytest.raises(TransportError, match="mount its volume"):
-        await transport.offers(1)
+        await transport.offers(dict.fromkeys(LANES, 1))
     assert not (drop.root / "inbox/new").exists()
 
 
 async def test_a_job_that_comes_while_it_waits_is_offered(drop: Any, whole: bytes) -> None:
     transport = config(drop.root).open(drop.clock)
-    assert await transport.offers(4) == []
+    assert await transport.offers(dict.fromkeys(LANES, 4)) == []
     (drop.new / "a.mjob").write_bytes(whole)
-    assert drop.names(await transport.offers(4)) == ["a.mjob"]
+    assert drop.names(await transport.offers(dict.fromkeys(LANES, 4))) == ["a.mjob"]
 
 
 async def test_no_free_slot_means_no_offer(drop: Any, whole: bytes) -> None:
     transport = config(drop.root).open(drop.clock)
     (drop.new / "a.mjob").write_bytes(whole)
     for free in (0, -1):
-        assert await transport.offers(free) == []
+        assert await transport.offers(dict.fromkeys(LANES, free)) == []
     assert drop.files("inbox/new") == {"a.mjob"}
 
 
 async def test_waiting_for_offers_can_be_cancelled(drop: Any) -> None:
     transport = config(drop.root, poll_seconds=3600).open(drop.clock)
     with anyio.move_on_after(0.05) as scope:
-        await transport.offers(4)
+        await transport.offers(dict.fromkeys(LANES, 4))
     assert scope.cancelled_caught
 
 

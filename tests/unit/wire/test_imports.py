@@ -12,7 +12,7 @@ import agent.wire
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("pyarrow", "numpy", "pandas", "duckdb", "sqlglot", "RestrictedPython", "httpx", "apscheduler", "sqlite3")
-WITH_ROWS = {"frames", "cells"}
+WITH_ROWS = {"frames", "cells", "inline"}
 
 
 def loaded(statement: str) -> set[str]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from agent.core.codes import CODES
 from agent.core.errors import Refuse
-from agent.core.job import CatalogTask, SourceName
+from agent.core.job import CatalogTask, SourceName, submitted
 from agent.core.limits import Limits
 from agent.wire import schemas, strictjson
 from agent.wire.fields import CodeText, Model, explain
@@ -179,6 +179,7 @@ def test_the_task_schema_names_ref_and_limits_beside_every_kind() -> None:
         "sql": {"kind", "source", "statement", "parameters", "format", "ref", "limits"},
         "catalog": {"kind", "source", "relations", "format", "ref", "limits"},
         "explain": {"kind", "task", "format", "ref", "limits"},
+        "python": {"kind", "code", "inputs", "variables", "frames", "charts", "format", "ref", "limits"},
     }
     assert not any("ref" in one["required"] for one in schema["oneOf"])
     assert "ref" not in schema["$defs"]["SqlTaskModel"]["properties"], "a task inside a task takes none"
@@ -224,7 +225,7 @@ def test_a_line_is_a_task_with_ref_and_limits() -> None:
         (line(kind=...), "task.malformed"),
         (line(kind=1), "task.malformed"),
         (line(kind="shell"), "task.kind"),
-        (line(kind="python", code="1"), "task.kind"),
+        (line(kind="python", code="1"), "task.malformed"),
         (line(extra=1), "task.malformed"),
         (line(ref=[1]), "task.malformed"),
         (line(ref="a\nb"), "task.malformed"),
@@ -374,7 +375,7 @@ def test_every_kind_of_task_names_its_source() -> None:
     assert catalog.task == CatalogTask(source=SourceName("shop"), relations=("sales.*",))
     inner = {"kind": "sql", "source": "shop", "statement": "SELECT :x", "parameters": {"x": 1}}
     explain = TaskLine.parse(line(kind="explain", source=..., statement=..., task=inner))
-    assert (explain.task.source, explain.task.statement) == ("shop", "SELECT :x")
+    assert (explain.task.sources, submitted(explain.task)) == (("shop",), ("SELECT :x",))
     assert KINDS["explain"].model_validate({"kind": "explain", "task": inner}).sources() == ("shop",)
 
 
@@ -398,6 +399,7 @@ def test_tasks_out_of_their_schema_are_malformed(change: dict[str, Any]) -> None
 
 
 def test_the_tasks_in_the_documentation_are_tasks() -> None:
-    text = (Path(__file__).parents[3] / "docs/jobs.md").read_text()
+    docs = Path(__file__).parents[3] / "docs"
+    text = (docs / "jobs.md").read_text() + (docs / "python/jobs.md").read_text()
     tasks = [block for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if block.startswith('{"kind"')]
-    assert [TaskLine.parse(block).task.kind for block in tasks] == ["sql", "catalog", "explain"]
+    assert [TaskLine.parse(block).task.kind for block in tasks] == ["sql", "python", "catalog", "explain", "python"]

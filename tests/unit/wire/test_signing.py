@@ -15,7 +15,16 @@ from agent.wire import jws, signing
 from agent.wire.errors import ManifestError, SizeError
 from agent.wire.ids import is_ulid
 from agent.wire.models import MAX_PAYLOAD_BYTES, JobModel, ManifestModel
-from agent.wire.signing import MAX_ENVELOPE_BYTES, job_digest, peek, sign_job, sign_manifest, verify, verify_manifest
+from agent.wire.signing import (
+    MAX_ENVELOPE_BYTES,
+    job_digest,
+    peek,
+    peek_kind,
+    sign_job,
+    sign_manifest,
+    verify,
+    verify_manifest,
+)
 from agent.wire.trust import TrustStore
 
 
@@ -234,6 +243,7 @@ def test_peek_gives_a_ulid_or_nothing_for_every_bad_input(make: ModuleType, bad_
 @given(st.binary(max_size=300))
 def test_peek_takes_any_bytes(data: bytes) -> None:
     assert peek(data) is None
+    assert peek_kind(data) is None
 
 
 def test_peek_does_not_read_large_envelopes(make: ModuleType) -> None:

@@ -19,7 +19,7 @@ from agent.wire.errors import WireError
 from agent.wire.sealing import Opened, open_result
 from agent.wire.signing import job_digest, sign_manifest, verify_manifest
 
-RESULTS = ["completed", "refused", "failed"]
+RESULTS = ["completed", "refused", "failed", "program", "program-json", "raised"]
 
 
 def read(make: ModuleType, data: bytes) -> Opened:
@@ -40,14 +40,29 @@ def test_the_files_are_what_the_recipe_makes(make: ModuleType, folder: Path) -> 
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_kept_result_opens(make: ModuleType, folder: Path, name: str) -> None:
     opened = read(make, (folder / f"{name}.mres").read_bytes())
-    assert opened.outcome.outcome == name
+    assert opened.outcome.outcome == {"raised": "failed"}.get(name, "completed" if name.startswith("program") else name)
     assert opened.outcome.policy.sha256 == "ab" * 32
-    if name == "completed":
+    if name in {"completed", "program"}:
         columns, rows = frames.rows(frames.decode(*opened.members["rows.json"]))
         assert columns == [{"name": "n", "type": "int64"}, {"name": "name", "type": "string"}]
         assert rows == [[3, "Grüße"], [None, "***"]]
-    else:
+    elif name in {"refused", "failed"}:
         assert opened.members == {}
+
+
+def test_a_kept_result_of_a_program_has_all_that_it_gave(make: ModuleType, folder: Path) -> None:
+    framed, plain, raised = (
+        read(make, (folder / f"{name}.mres").read_bytes()) for name in ("program", "program-json", "raised")
+    )
+    assert [*framed.members] == ["rows.json", "stdout.txt", "chart-1.vl.json", "chart-2.png"]
+    assert framed.members["stdout.txt"] == ("text/plain; charset=utf-8", "Grüße\n".encode())
+    assert (framed.outcome.result.kind, framed.outcome.truncated) == ("frame", True)
+    assert (framed.outcome.printed.stdout_truncated, framed.outcome.printed.stderr_truncated) == (True, False)
+    assert plain.members == {"result.json": ("application/json", b'{"n":[1,null]}')}
+    assert (plain.outcome.result.kind, plain.outcome.truncated) == ("json", False)
+    assert [*raised.members] == ["stdout.txt", "stderr.txt"]
+    assert (raised.outcome.problems[0].name, raised.outcome.problems[0].line) == ("KeyError", 2)
+    assert raised.outcome.printed.stderr_truncated
 
 
 @pytest.mark.parametrize("name", RESULTS)

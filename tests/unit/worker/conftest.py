@@ -33,8 +33,7 @@ def order(asked: dict[str, Any], **changed: Any) -> Order:
         "policy": "",
         "policy_sha256": "",
         "token_key": None,
-        "source_name": "s",
-        "source": None,
+        "sources": {"s": None},
         "limits": Limits(),
         "isolation": "test",
     }
@@ -74,11 +73,11 @@ async def serving(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterato
 
 
 def running(launcher: ProcessLauncher) -> Run:
-    """`await run(do, limits, **asked)`: run one hostile job."""
+    """`await run(do, limits, sandbox, **asked)`: run one hostile job."""
 
-    async def run(do: str, limits: Limits | None = None, **asked: Any) -> Seen:
+    async def run(do: str, limits: Limits | None = None, sandbox: int | None = None, **asked: Any) -> Seen:
         with tempfile.TemporaryFile() as parts:
-            ended = await launcher.work(order({"do": do, **asked}), limits or Limits(), parts.fileno())
+            ended = await launcher.work(order({"do": do, **asked}), limits or Limits(), parts.fileno(), sandbox)
             parts.seek(0)
             return Seen(ended.code, ended.report is not None, parts.read())
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from stat import S_ISFIFO
+from stat import S_ISFIFO, S_ISSOCK
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Never
 
@@ -79,14 +79,18 @@ def reads(order: Order) -> list[Path]:
     return [Path(path) for path in asked.get("reads", ())]
 
 
+def _source(order: Order) -> str | None:
+    return next(iter(order.sources.values()), None)
+
+
 def connects(order: Order) -> list[Endpoint]:
-    asked = json.loads(order.source or order.envelope or b"{}")
+    asked = json.loads(_source(order) or order.envelope or b"{}")
     return [Endpoint(host, port) for host, port in asked.get("connects", ())]
 
 
 def errand(order: Order) -> list[Finding]:
     """What would end a statement elsewhere: tells the handles to who listens at the first endpoint."""
-    asked = json.loads(order.source or "{}")
+    asked = json.loads(_source(order) or "{}")
     with socket.create_connection(tuple(asked["connects"][0])) as line:
         line.sendall(json.dumps([order.errand, *order.handles]).encode())
     if asked.get("fails"):
@@ -94,8 +98,8 @@ def errand(order: Order) -> list[Finding]:
     return [Finding("said", "ok", asked["say"])] if "say" in asked else []
 
 
-def work(order: Order, sink: BinaryIO, announce: Callable[[str], None]) -> Report:
-    asked = json.loads(order.envelope)
+def work(order: Order, sink: BinaryIO, announce: Callable[[str], None], sandbox: int | None = None) -> Report:
+    asked = json.loads(order.envelope) | {"sandbox": sandbox}
     for handle in asked.get("announce", ()):
         announce(handle)
     if asked["do"] == "flood_sink":
@@ -107,6 +111,20 @@ def work(order: Order, sink: BinaryIO, announce: Callable[[str], None]) -> Repor
 
 def nothing(_: Asked) -> None:
     return None
+
+
+def ask_the_sandbox(asked: Asked) -> Any:
+    """Send a pipe down the sandbox's channel; and what sockets there are at all."""
+    reading, writing = os.pipe()
+    os.write(writing, b"from the worker")
+    with socket.socket(fileno=os.dup(asked["sandbox"])) as channel:
+        socket.send_fds(channel, [b"{}"], [reading])
+    return sockets(asked)
+
+
+def sockets(_: Asked) -> Any:
+    open_ones = [fd for fd in range(3, 256) if attempt(lambda fd=fd: os.fstat(fd)) == "done"]
+    return [fd for fd in open_ones if S_ISSOCK(os.fstat(fd).st_mode)]
 
 
 def echo(asked: Asked) -> Any:

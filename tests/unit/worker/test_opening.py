@@ -39,9 +39,11 @@ def run(server: Any, statement: str, catalog: bytes | None = None) -> tuple[list
     """The rows of a statement, and the catalog to hand on."""
     notes = Notes()
     with ExitStack() as stack:
-        made = KINDS["sql"](benches.bench(benches.sql(statement), server, catalog=catalog), notes, stack)
+        made = KINDS["sql"](
+            benches.bench(benches.sql(statement), server, catalogs={"shop": catalog} if catalog else {}), notes, stack
+        )
         rows = [row for batch in made.batches for row in batch.to_pylist()]
-    return rows, notes.catalog
+    return rows, notes.catalogs.get("shop", b"")
 
 
 def test_the_first_job_reads_and_hands_on_what_the_next_one_uses(server: benches.Server) -> None:
@@ -122,9 +124,9 @@ def test_a_statement_without_tables_needs_no_catalog(server: benches.Server) -> 
 def test_explain_and_catalog_share_it(server: benches.Server, path: Path) -> None:
     _, old = run(server, "SELECT * FROM people")
     altered(path, "CREATE TABLE born AS SELECT 7 AS id")
-    seen = benches.document(benches.catalog(), server, catalog=old)
+    seen = benches.document(benches.catalog(), server, catalogs={"shop": old})
     assert [one["name"] for one in seen["relations"]] == ["people"]
-    told = benches.document(benches.explain("SELECT id FROM born"), server, catalog=old)
+    told = benches.document(benches.explain("SELECT id FROM born"), server, catalogs={"shop": old})
     assert told["admitted"], "a fresh catalog was not asked for"
 
 

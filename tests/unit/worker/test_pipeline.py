@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import duckdb
 import pytest
 
-from agent.core.errors import Refuse
-from agent.core.job import Me
+from agent.core.errors import Fault, Refuse
+from agent.core.job import Me, SourceName
 from agent.core.limits import Limits
 from agent.core.order import Order
 from agent.core.outcome import Report
@@ -28,6 +28,7 @@ from agent.wire.sealing import Opened, check_parts, manifest, open_result
 from agent.wire.signing import sign_job
 from agent.wire.trust import TrustStore
 from agent.worker import pipeline
+from tests.support import benches
 
 NOW = 1_800_000_000.0
 SIGNER, OPENER = SigningKey.generate(), OpeningKey.generate()
@@ -102,8 +103,7 @@ def make(sources: dict[str, str]) -> MakeOrder:
             policy=POLICY,
             policy_sha256="a" * 64,
             token_key=None,
-            source_name=source,
-            source=sources.get(source),
+            sources={source: sources.get(source)},
             limits=limits or Limits(wall_seconds=30),
             isolation="landlock7+seccomp",
         )
@@ -283,11 +283,40 @@ async def test_a_servers_catalog_goes_from_jail_to_jail(
     handed = []
     for catalog in (None, b"", b"not a catalog"):
         with tempfile.TemporaryFile() as parts:
-            given = replace(order, catalog=handed[0] if catalog == b"" else catalog)
+            lent = handed[0] if catalog == b"" else catalog
+            given = replace(order, catalogs={"warehouse": lent} if lent else {})
             ended = await shipped.work(given, given.limits, parts.fileno())
             assert ended.report is not None
             assert rows(opened(ended.report, parts)) == [[1, "***"], [2, "***"]]
-            handed.append(ended.report.catalog)
+            handed.append(ended.report.catalogs.get("warehouse", b""))
     assert b"people" in handed[0]
     assert b"canary" not in handed[0]
     assert handed[1:] == [b"", handed[0]], "used while it serves, asked for anew when it is none"
+
+
+class _Listening:
+    """A source that keeps what it is asked to end."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def cancel(self, handle: str) -> None:
+        self.ended.append(handle)
+
+
+def test_a_statement_is_ended_at_the_source_that_announced_it(make: MakeOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, ledger = _Listening(), _Listening()
+    monkeypatch.setattr(pipeline, "_sources", lambda _: {"shop": shop, "ledger": ledger})
+    order = replace(make("SELECT 1", "shop"), errand="cancel", handles=("ledger:7@1 2:3", "shop:9"))
+    assert pipeline.errand(order) == ()
+    assert (shop.ended, ledger.ended) == (["9"], ["7@1 2:3"])
+    with pytest.raises(Fault):
+        pipeline.errand(replace(order, handles=("nowhere:1",)))
+
+
+def test_a_handle_is_announced_with_its_source() -> None:
+    said: list[str] = []
+    session = benches.bench(benches.sql("SELECT 1"), None, announce=said.append).session(SourceName("ledger"))
+    session.announce("7 1")
+    session.announce("")
+    assert said == ["ledger:7 1", ""]

@@ -179,6 +179,19 @@ async def test_nothing_can_be_written(run: Run, tmp_path: Path) -> None:
     assert source.read_text() == "rows"
 
 
+async def test_only_a_job_that_needs_the_sandbox_holds_its_channel(run: Run) -> None:
+    service, workers = channel.pair()
+    with service, workers:
+        said = (await run("ask_the_sandbox", sandbox=workers.fileno())).said
+        assert len(said) == 1
+        received = channel.receive(service, 1)
+        assert received is not None
+        with os.fdopen(received[1][0], "rb") as pipe:
+            assert pipe.read() == b"from the worker"
+        for _ in range(2):  # the one that stood by while that job ran, and one forked after it
+            assert (await run("sockets")).said == []
+
+
 async def test_the_next_job_sees_nothing_of_the_one_before(run: Run) -> None:
     first, second = [(await run("look_around", before="read_status", say=say)).said for say in ("first", "second")]
     assert first == second
@@ -187,7 +200,7 @@ async def test_the_next_job_sees_nothing_of_the_one_before(run: Run) -> None:
     assert (second["cwd"], second["session"], second["core"]) == ("/", True, [0, 0])
     # stdin, stdout, stderr, parts, answer, the pinned cgroup file, and the one that the test opened itself.
     assert len(second["descriptors"]) == 7
-    assert (second["dumpable"], second["oom"]) == (0, "1000")
+    assert (second["dumpable"], second["oom"]) == (0, "700")
     none = "0" * 16
     assert second["status"] == {"CapEff": none, "CapPrm": none, "NoNewPrivs": "1", "Seccomp": "2"}
 

@@ -60,7 +60,7 @@ def test_no_other_task_is_surveyed(kind: str) -> None:
     class Job:
         task = Asked()
 
-    bench = Bench(job=Job(), source=None, policy=None, policy_sha256="", token_key=None, limits=None, survey=5)
+    bench = Bench(job=Job(), sources={}, policy=None, policy_sha256="", token_key=None, limits=None, survey=5)
     with pytest.raises(Refuse):
         survey.run(bench, Notes())
 

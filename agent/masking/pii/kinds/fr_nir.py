@@ -27,5 +27,5 @@ FR_NIR = Kind(
     spans=whole(_FORM, _valid, after="(?![0-9])"),
     speaks=_SPEAKS,
     number=lambda value: _valid(str(value)),
-    bounds=((10**14, 9 * 10**14 - 1),),
+    bounds=((10**14, 5 * 10**14 - 1), (7 * 10**14, 9 * 10**14 - 1)),
 )

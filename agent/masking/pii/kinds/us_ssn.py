@@ -9,6 +9,8 @@ _PARTS: Final = ("ssn", "itin", "social[ _-]?sec[a-z]*([ _-]?(?:no|nr|num|number
 _SPEAKS: Final = words(*_PARTS)
 _WRITTEN: Final = f"[0-9]{{3}}{GAP}[0-9]{{2}}{GAP}[0-9]{{4}}"
 _PLAIN: Final = "[0-9]{9}"
+_AFTER: Final = "(?![0-9A-Za-z_]|[.\\-\u2010\u2011\u2013][0-9])"
+"""No further group behind it; a blank may be followed by anything: another number, or the rest of a sentence."""
 _ITIN_GROUPS: Final = frozenset({*range(50, 66), *range(70, 89), *range(90, 93), *range(94, 100)})
 _NO_AREAS, _ITIN_AREAS = frozenset({0, 666}), 900
 
@@ -21,7 +23,7 @@ def _valid(number: str) -> bool:
 
 
 def _spans(text: str, named: bool) -> Iterator[Span]:  # noqa: FBT001 - the shape of all
-    for match in compiled(f"{_WRITTEN}|{_PLAIN}", after=f"(?!{GAP}?[0-9A-Za-z_])").finditer(text):
+    for match in compiled(f"{_WRITTEN}|{_PLAIN}", after=_AFTER).finditer(text):
         plain = "".join(filter(str.isdigit, match[0]))
         strong = len(match[0]) > len(plain) and match[0][3] == match[0][6]
         if _valid(plain) and (strong or named or near(text, match.start(), _SPEAKS)):

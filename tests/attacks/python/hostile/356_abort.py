@@ -1,0 +1,6 @@
+# category: process
+# must: an abort must be reported as one
+# expect: contained
+# control: none
+import os
+os.abort()

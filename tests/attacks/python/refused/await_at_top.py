@@ -1,0 +1,2 @@
+# expect: python.construct 2 10
+result = await df

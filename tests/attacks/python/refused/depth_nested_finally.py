@@ -1,0 +1,40 @@
+# expect: python.depth - -
+try: x
+finally:
+ try: x
+ finally:
+  try: x
+  finally:
+   try: x
+   finally:
+    try: x
+    finally:
+     try: x
+     finally:
+      try: x
+      finally:
+       try: x
+       finally:
+        try: x
+        finally:
+         try: x
+         finally:
+          try: x
+          finally:
+           try: x
+           finally:
+            try: x
+            finally:
+             try: x
+             finally:
+              try: x
+              finally:
+               try: x
+               finally:
+                try: x
+                finally:
+                 try: x
+                 finally:
+                  try: x
+                  finally:
+                   x

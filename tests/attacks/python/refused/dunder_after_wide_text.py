@@ -1,0 +1,2 @@
+# expect: python.name 2 12
+("ä€😀", df.__code__)

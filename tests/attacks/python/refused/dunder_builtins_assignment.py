@@ -1,0 +1,2 @@
+# expect: python.name 2 1
+__builtins__ = {}

@@ -1,0 +1,2 @@
+# expect: python.name 2 17
+from sys import __builtins__

@@ -1,0 +1,2 @@
+# expect: python.name 2 27
+from json import loads as __builtins__

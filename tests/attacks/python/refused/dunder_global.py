@@ -1,0 +1,3 @@
+# expect: python.name 3 12
+def f():
+    global __builtins__

@@ -1,0 +1,3 @@
+# expect: python.name 2 5
+@df.__getstate_x__
+def f(): pass

@@ -1,0 +1,3 @@
+# expect: python.name 3 13
+match df:
+    case {**__builtins__}: pass

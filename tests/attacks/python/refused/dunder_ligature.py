@@ -1,0 +1,2 @@
+# expect: python.name 2 4
+df.__ﬁle__

@@ -1,0 +1,3 @@
+# expect: python.name 3 13
+class A:
+    x = int.__mro__

@@ -1,0 +1,3 @@
+# expect: python.encoding 2 3
+# ‮ evil
+x = 1

@@ -1,0 +1,2 @@
+# expect: python.encoding 2 6
+x = "í²€"

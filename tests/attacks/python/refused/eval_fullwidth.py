@@ -1,0 +1,2 @@
+# expect: python.construct 2 5
+x = ｅｖａｌ("1")

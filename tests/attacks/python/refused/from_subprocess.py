@@ -1,0 +1,3 @@
+# expect: python.import 3 10
+def f():
+    from subprocess import run

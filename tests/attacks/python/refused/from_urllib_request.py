@@ -1,0 +1,2 @@
+# expect: python.import 2 6
+from urllib import request

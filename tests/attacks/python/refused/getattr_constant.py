@@ -1,0 +1,2 @@
+# expect: python.name 2 23
+result = getattr(df, "__class__")

@@ -1,0 +1,2 @@
+# expect: python.import 2 21
+x = "äöü€😀"; import socket

@@ -1,0 +1,2 @@
+# expect: python.import 2 8
+import asyncio

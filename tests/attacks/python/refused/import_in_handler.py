@@ -1,0 +1,5 @@
+# expect: python.import 5 12
+try:
+    import json
+except ImportError:
+    import socket

@@ -1,0 +1,5 @@
+# expect: python.import 3 12
+try:
+    import ctypes
+except ValueError:
+    pass

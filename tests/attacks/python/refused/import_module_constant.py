@@ -1,0 +1,3 @@
+# expect: python.import 3 29
+import importlib
+s =importlib.import_module("socket")

@@ -1,0 +1,2 @@
+# expect: python.import 2 1
+from . import helpers

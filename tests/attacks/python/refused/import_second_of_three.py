@@ -1,0 +1,2 @@
+# expect: python.import 2 12
+import os, subprocess, json

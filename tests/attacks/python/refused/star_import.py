@@ -1,0 +1,2 @@
+# expect: python.construct 2 1
+from math import *

@@ -1,0 +1,2 @@
+# expect: python.syntax 2 7
+class = 1

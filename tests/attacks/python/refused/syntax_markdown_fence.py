@@ -1,0 +1,4 @@
+# expect: python.syntax 2 1
+```python
+result = 1
+```

@@ -1,0 +1,3 @@
+# expect: python.syntax 3 1
+x = 1
+return x

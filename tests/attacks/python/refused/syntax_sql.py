@@ -1,0 +1,2 @@
+# expect: python.syntax 2 8
+SELECT region FROM orders

@@ -1,0 +1,2 @@
+# expect: python.syntax 2 11
+result = f(1,

@@ -1,0 +1,2 @@
+# expect: python.syntax 2 1
+yield 1
