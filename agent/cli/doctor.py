@@ -1,6 +1,5 @@
 """`agent doctor`: what this machine can do, tried for real."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +41,14 @@ def sandbox(*, config: Config = None, as_json: Json = False) -> int:
 def _python(config: Path | None) -> "tuple[PythonSite, bool]":
     """How the site wants Python jobs to run, and whether at all; the defaults where there is no configuration."""
     from agent.app import python_of
+    from agent.cli.site import settings
     from agent.service.sandboxes import PythonSite
-    from agent.settings import load
     from agent.settings.locate import PLACES
 
     if config is None and not any(place.is_file() for place in PLACES):
         return PythonSite(), True
-    settings = load(config, os.environ)
-    return python_of(settings), settings.python.enabled
+    loaded = settings(config)
+    return python_of(loaded), loaded.python.enabled
 
 
 def _plain(found: "Verdict", *, enabled: bool) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A sandbox server started for its verdict alone, and what this machine says that may explain it."""
 
-import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,10 @@ from agent.service.serverprocess import ServerError
 
 _PROC: Final = Path("/proc/sys")
 _LSM: Final = Path("/sys/kernel/security/lsm")
-_CONTAINERS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"), Path("/run/systemd/container"))
+_CONTAINERS: Final = (
+    *(Path("/.dockerenv"), Path("/run/.containerenv"), Path("/run/systemd/container")),
+    Path("/var/run/secrets/kubernetes.io"),
+)
 _NO_FILTER: Final = "0"
 
 
@@ -114,7 +116,7 @@ def _sysctls(read: Callable[[Path], str | None]) -> list[Finding]:
 
 def _around(status: str) -> list[Finding]:
     """What stands around this process: a container, a filter of system calls."""
-    container = any(path.exists() for path in _CONTAINERS) or "KUBERNETES_SERVICE_HOST" in os.environ
+    container = any(path.exists() for path in _CONTAINERS)
     filtered = next((line.split()[1] for line in status.splitlines() if line.startswith("Seccomp:")), _NO_FILTER)
     if filtered == _NO_FILTER:
         return []

@@ -26,6 +26,10 @@ NEW = 60
 """So many programs at least are not the shared ones, which have numbers below 200."""
 
 
+FROM_FAR = {"055_duckdb_load_extension"}
+"""Breaches only where its server far away can be reached, which it cannot from the namespaces of that proof."""
+
+
 def breaches(mode: Mode, chosen: list[Case]) -> dict[str, list[str]]:
     """Program -> what it breached, for those that breached anything."""
     found = {}
@@ -82,7 +86,7 @@ def test_some_breach_where_no_layer_is() -> None:
 @pytest.mark.full
 @pytest.mark.timeout(900)
 def test_every_program_breaches_where_no_layer_is() -> None:
-    chosen = [case for case in CASES if case.control]
+    chosen = [case for case in CASES if case.control and str(case) not in FROM_FAR]
     with ThreadPoolExecutor(2) as pool:
         found = {
             name: wrong

@@ -92,6 +92,7 @@ def test_a_thread_can_be_made_and_nothing_else(table: Syscalls) -> None:
     assert verdict(table, "clone", THREAD) == verdict(table, "clone", THREAD | 0x400000) == ALLOW
     assert verdict(table, "clone3") == denied(errno.ENOSYS)
     refused = [17, 0, 0x4000 | 0x100 | 17, THREAD & ~0x10000, THREAD & ~0x100, THREAD & ~0x800]
+    refused += [THREAD & ~0x200, THREAD & ~0x400]
     namespaces = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
     others = (0x1000, 0x2000, 0x4000, 0x8000, 0x800000, 0x80000000)
     for flags in (*refused, *(THREAD | bit for bit in (*namespaces, *others))):
