@@ -150,10 +150,8 @@ class Intake:
         assert self._held is not None
         for offer in (found or ()) if not self._stopping.is_set() else ():
             item = taken(offer, self._new)
-            if self._running.free(item.lane):
-                self._begin(tasks, item)
-            else:
-                self._held.add(item)
+            begin = partial(self._begin, tasks) if self._running.free(item.lane) else self._held.add
+            begin(item)
         self._board.say("intake", f"{self._running.total} running" if self._running.total else "waiting for jobs")
         if found and self._slowly():
             return full_jitter(self._board.crashes, cap=_SLOWEST_SECONDS)

@@ -160,6 +160,7 @@ class Config(BaseModel):
     def _locked(self, con: Any, name: str) -> "DuckDb":
         path = real(self.path)
         con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = false")  # it would be drawn on the standard output
         if _is_folder(path):
             opened = DuckDb(con, name, "memory", folder=True)
             _show(con, tables(path))

@@ -201,20 +201,21 @@ def site(template: Path, tmp_path: Path) -> Site:
     return Site(tmp_path / "site")
 
 
-def children_of(pid: int) -> list[str]:
-    """Worker servers that were started by `pid`, and their children, by command line."""
+def children_of(pid: int, *modules: str) -> list[str]:
+    """Worker servers (or servers of these modules) that were started by `pid`, and their children, by command line."""
+    wanted = set(modules or ("agent.worker.server",))
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if "agent.worker.server" in words and words[words.index("--parent") + 1] == str(pid):
+            if wanted.intersection(words) and words[words.index("--parent") + 1] == str(pid):
                 found.append(entry.name)
     return found
 
 
 def assert_no_orphans(pid: int) -> None:
     deadline = time.monotonic() + ORPHAN_SECONDS
-    while orphans := children_of(pid):
+    while orphans := children_of(pid, "agent.worker.server", "agent.sandbox.server"):
         assert time.monotonic() < deadline, f"processes outlived the service: {orphans}"
         time.sleep(0.02)
 

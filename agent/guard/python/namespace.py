@@ -2,8 +2,10 @@
 
 import builtins
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from opcode import opmap
+from types import FrameType, ModuleType
 from typing import Any
 
 from agent.guard.python.admitting import Admitted
@@ -53,12 +55,22 @@ def _hook(imports: Imports) -> Callable[..., Any]:
         del globals, locals
         if level:
             raise ImportError("A program has no package of its own: import modules by their full names.")
-        _check(imports, name, fromlist or ())
+        if name not in _OF_C or _is_statement(sys._getframe(1)):  # noqa: SLF001 - who imports
+            _check(imports, name, fromlist or ())
         found = builtins.__import__(name, None, None, fromlist, 0)
         return seen.get(found.__name__, found)
 
     seen.update(shadows(by_name))
     return import_
+
+
+# What functions written in C import when they are first called, by the hook of whoever calls them: `datetime.strptime`.
+_OF_C = frozenset({"_strptime", "copyreg", "encodings", "unicodedata", "warnings"})
+
+
+def _is_statement(frame: FrameType) -> bool:
+    """Whether a frame is at an import statement, rather than at the call of such a function."""
+    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_NAME"]
 
 
 def _check(imports: Imports, name: str, names: Sequence[str]) -> None:
