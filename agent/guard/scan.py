@@ -2,7 +2,7 @@
 
 The limits keep the parser's own recursion and its super-linear corners out of reach: sqlglot's compiled build ends the
 process on deeply nested sub-selects, needs minutes for 20,000 chained subscripts, and reads what stands in the brackets
-of a type word twice at every level (`DECIMAL(DECIMAL(…`).
+of a type word twice at every level (`DECIMAL(DECIMAL(…`, `ARRAY[ARRAY[…`).
 """
 
 import re
@@ -33,6 +33,8 @@ each of them, everything that follows."""
 MAX_COPIED: Final = 60_000
 """How many words may be copied for the SELECTs around them, in grammars that copy what a FROM reads."""
 
+_OPENED: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
+_CLOSED: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
 _OPENING: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _QUERY: Final = frozenset({TokenType.SELECT, TokenType.WITH})
 _BRACKET: Final = re.compile(r"[()\[\]{}]")
@@ -124,10 +126,10 @@ def _check_rereading(tokens: list[Token], dialect: Dialect, most: int) -> None:
     before = None
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.L_PAREN:
+        if kind in _OPENED:
             opened.append(before in types)
             depth += opened[-1]
-        elif kind is TokenType.R_PAREN and opened:
+        elif kind in _CLOSED and opened:
             depth -= opened.pop()
         if depth:
             work += (1 << min(depth, 30)) - 1

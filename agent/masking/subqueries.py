@@ -139,7 +139,7 @@ class Builder:
         if relation.definition is not None or not parts <= {exp.TableSample, exp.Literal, exp.Var}:
             raise Refuse("sql.node", "TABLESAMPLE is not allowed here.", "Sample a table, by a plain number.")
         if (relation.schema, relation.name) in self.stored:
-            message = f"The relation {relation.name} is stored in the order of a masked column: a sample would tell of it."
+            message = f"The relation {relation.name} is stored in the order of a masked column, which a sample tells."
             raise Refuse("policy.mask", message, "Drop TABLESAMPLE.")
         select.args["from_"].this.set("sample", sample)
         self.tables[relation.schema, relation.name].add(hash(select))

@@ -8,6 +8,7 @@ import pytest
 from agent.core.catalog import Catalog, Column, Relation
 from agent.core.errors import Refuse
 from agent.core.job import SourceName, SqlTask
+from agent.dialects import DIALECTS
 from agent.masking.ddl import catalog_of
 from agent.masking.policy import Policy
 from agent.masking.rewrite import prepare
@@ -25,6 +26,9 @@ MADE = {
     "a long number": "SELECT 1 LIMIT " + "9" * 60_000,
     "a long name": "SELECT * FROM " + "a" * 65_000,
     "type words": "SELECT " + "DECIMAL(" * 190 + "1" + ")" * 190,
+    "type words and square brackets": "SELECT " + "ARRAY[" * 190 + "1" + "]" * 190,
+    "type words and both brackets": "SELECT " + "INT[DATE(" * 90 + "1" + ")]" * 90,
+    "few type words and square brackets": "SELECT " + "ARRAY[" * 13 + "1" + "]" * 13,
     "struct words": "SELECT " + "STRUCT(a, " * 190 + "1" + ")" * 190,
     "type words among brackets": "SELECT " + "f(INT(" * 90 + "1" + "))" * 90,
     "many short nests of type words": "SELECT " + ", ".join(["INT(INT(INT(INT(INT(1)))))"] * 2_000),
@@ -79,6 +83,14 @@ def test_grammars_that_copy_what_a_from_reads(dialect):
     assert not ask(f"SELECT 1 FROM {', '.join([nested] * 16)}", catalog)
     wide = "(SELECT * FROM " * 40 + "(SELECT id FROM a) AS y" + ") AS x" * 40
     assert ask(f"SELECT 1 FROM {wide}", catalog)
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("word", ["ARRAY", "LIST", "INT", "DATE"])
+def test_what_stands_in_square_brackets_behind_a_type_word_is_read_again(dialect, word):
+    catalog = catalog_of(DDL, dialect=dialect, source="shop")
+    for levels in (11, 40):
+        ask("SELECT " + f"{word}[" * levels + "1" + "]" * levels + " FROM a", catalog)
 
 
 @pytest.mark.parametrize("dialect", ["oracle", "tsql", "trino", "databricks"])

@@ -100,6 +100,14 @@ def test_what_stands_in_the_brackets_of_types_is_read_again():
     assert refused("SELECT " + "DECIMAL(" * 40 + "1")[0] == "sql.depth"
 
 
+def test_so_is_what_stands_in_their_square_brackets():
+    assert scan("SELECT " + "ARRAY[" * 11 + "1" + "]" * 11, DUCKDB)
+    assert refused("SELECT " + "ARRAY[" * 16 + "1" + "]" * 16)[0] == "sql.depth"
+    assert refused("SELECT " + "ARRAY[DECIMAL(" * 8 + "1" + ")]" * 8)[0] == "sql.depth"
+    assert scan("SELECT " + "ARRAY[1]," * 150 + "a" + "[1]" * 150, DUCKDB)
+    assert scan("SELECT " + "[" * 100 + "1" + "]" * 100, DUCKDB)
+
+
 def test_angle_brackets_behind_words_of_nested_types_are_few():
     assert scan("SELECT " + ", ".join(["CAST(a AS STRUCT<b INT>)"] * limits.MAX_ANGLES), DUCKDB)
     assert scan("SELECT " + "a < b AND " * 1_000 + "c", DUCKDB)

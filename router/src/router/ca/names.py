@@ -1,34 +1,50 @@
-"""`spiffe://DOMAIN/tenant/TENANT/agent/NAME` <-> AgentId, and where it stands in a certificate."""
+"""`spiffe://DOMAIN/tenant/TENANT/agent/NAME` and `…/submitter/NAME` <-> who that is, and where a certificate says it."""
 
 import re
+from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 
 from router.core.agents import AgentId
 
-_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
-_AGENT = re.compile(rf"spiffe://([a-z0-9.-]{{1,255}})/tenant/({_NAME})/agent/({_NAME})", re.ASCII | re.IGNORECASE)
+# Names are those of `agent.wire.fields.Name`, case and all: `Acme` and `acme` are two tenants.
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}"
+_IDENTITY: Final = re.compile(rf"spiffe://([a-z0-9.-]{{1,255}})/tenant/({_NAME})/(agent|submitter)/({_NAME})", re.ASCII)
+_PLAIN: Final = re.compile(_NAME, re.ASCII)
 
 
-def uri_of(agent: AgentId, domain: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitterId:
+    """A submitter that shows a certificate instead of a token."""
+
+    tenant: str
+    name: str
+
+
+def is_name(text: str) -> bool:
+    """Whether a tenant, pool, agent or submitter may be called so."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def uri_of(who: AgentId | SubmitterId, domain: str) -> str:
     """The identity as a certificate names it. Raises ValueError for a name that does not fit."""
-    uri = f"spiffe://{domain}/tenant/{agent.tenant}/agent/{agent.name}"
-    if _AGENT.fullmatch(uri) is None:
+    kind = "agent" if isinstance(who, AgentId) else "submitter"
+    uri = f"spiffe://{domain.lower()}/tenant/{who.tenant}/{kind}/{who.name}"
+    if _IDENTITY.fullmatch(uri) is None:
         raise ValueError("a name has characters that an identity cannot have")
     return uri
 
 
-def agent_of(certificate: x509.Certificate, domain: str) -> AgentId | None:
-    """The identity that a certificate carries: its one URI name, of this domain. None for any other certificate.
-
-    The chain was verified by TLS; this reads the name, and nothing else of the certificate counts.
-    """
+def named(certificate: x509.Certificate, domain: str) -> AgentId | SubmitterId | None:
+    """The identity that a certificate carries: its one URI name, of this domain. None for any other certificate."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
         return None
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    match = _AGENT.fullmatch(uris[0]) if len(uris) == 1 else None
-    if match is None or match[1].lower() != domain.lower():
+    match = _IDENTITY.fullmatch(uris[0]) if len(uris) == 1 else None
+    if match is None or match[1] != domain.lower():
         return None
-    return AgentId(tenant=match[2], name=match[3])
+    kind = AgentId if match[3] == "agent" else SubmitterId
+    return kind(tenant=match[2], name=match[4])

@@ -1,9 +1,10 @@
 """The client for programs that use asyncio or trio."""
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -13,6 +14,8 @@ from anyio import to_thread
 
 from agent.wire.container import read_mres
 from agent.wire.errors import WireError
+from agent.wire.ids import is_ulid
+from agent.wire.keys import VerifyKey
 from agent.wire.sealing import Opened, open_result
 from agent.wire.signing import verify_manifest
 from router.client import keys as keystore
@@ -24,19 +27,33 @@ from router.client.errors import (
     JobFailedError,
     JobTimeoutError,
     ResultError,
+    RouterError,
+    RouterUnavailableError,
 )
 from router.client.http import Calls
 from router.client.keys import Keys
 from router.client.results import Result, result_of
 from router.client.tasks import Format, Signed, Terms
 
-_POLL_SECONDS: Final = 25
 _SPOOL_BYTES: Final = 8 * 2**20
+_FORGET_SECONDS: Final = 10
+MAX_RESULT_BYTES: Final = 4 * 2**30
 _WITHOUT_RESULT: Final[Mapping[str, tuple[type[JobError], str]]] = {
     "cancelled": (JobCancelledError, "The job was cancelled before an agent had it."),
     "timed_out": (JobTimeoutError, "No agent started or delivered the job in time."),
     "dead": (JobFailedError, "The agent that had the job went silent, and it may not run twice."),
     "refused": (JobFailedError, "The agent does not trust the envelope."),
+}
+
+_KINDS: Final[Mapping[str, Any]] = {
+    "state": str,
+    "phase": str | None,
+    "rows": str | None,
+    "attempt": int,
+    "ended": bool,
+    "code": str | None,
+    "agent": str | None,
+    "changed": (int, float),
 }
 
 
@@ -59,67 +76,85 @@ class AsyncJob:
 
     def __init__(self, client: "AsyncClient", signed: Signed) -> None:
         self._client, self._signed = client, signed
+        self._opened: Opened | None = None
 
     @property
     def id(self) -> str:
         """Its id: the same on the agent's side and in the audit log."""
         return self._signed.id
 
+    @property
+    def digest(self) -> str | None:
+        """What binds a result to it: give it to `client.job(id, digest)` in another process."""
+        return self._signed.digest
+
     async def status(self) -> Progress:
         """Where it stands now."""
-        return _progress(await self._client.calls.json("GET", f"/jobs/{self.id}"))
+        return _said(await self._client.calls.json("GET", f"/jobs/{self.id}"))[0]
 
     async def stream(self) -> AsyncIterator[Progress]:
         """Every change until the end, the present state first."""
-        said = await self._client.calls.json("GET", f"/jobs/{self.id}")
-        yield _progress(said)
-        while not said["ended"]:
-            query = {"wait": _POLL_SECONDS, "since": repr(said["changed"])}
-            before = said
-            said = await self._client.calls.json("GET", f"/jobs/{self.id}", params=query, wait=_POLL_SECONDS)
-            if _progress(said) != _progress(before):
-                yield _progress(said)
+        step = await self.status()
+        yield step
+        while not step.ended:
+            before = step
+            step, _ = _said(await self._client.calls.poll(f"/jobs/{self.id}", step.changed))
+            if step != before:
+                yield step
 
     async def wait(self, timeout: float | None = None, *, keep: bool = False) -> Result:  # noqa: ASYNC109 - a caller's word
         """The opened result. `timeout` in seconds; `keep` leaves the sealed result at the Router.
 
         Raises the JobError of a job that did not complete, ResultError for a result that cannot be trusted.
         """
-        with anyio.move_on_after(timeout) as waiting:
-            said = await self._client.calls.json(
-                "GET", f"/jobs/{self.id}", params={"wait": _POLL_SECONDS}, wait=_POLL_SECONDS
-            )
-            while not said["ended"]:
-                said = await self._client.calls.json(
-                    "GET", f"/jobs/{self.id}", params={"wait": _POLL_SECONDS}, wait=_POLL_SECONDS
-                )
-            return await self._opened(said, keep=keep)
-        assert waiting.cancelled_caught, "nothing else ends the block"
-        raise JobTimeoutError("wait.timeout", f"The job {self.id} has not ended yet.", "Wait again, or cancel it.")
+        return result_of(self.id, await self.opened(timeout, keep=keep))
+
+    async def opened(self, timeout: float | None = None, *, keep: bool = False) -> Opened:  # noqa: ASYNC109
+        """What was sealed, also of a job that was refused or failed. Raises as `wait` where nothing was sealed."""
+        if self._opened is None:
+            with anyio.move_on_after(timeout):
+                with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as file:
+                    await self._fetched(file)
+                    open_ = partial(self._client.open, file, self._signed.digest, job_id=self.id)
+                    found = await to_thread.run_sync(open_)
+                self._opened = found
+                if not keep:
+                    await self._forget()
+        if self._opened is None:
+            raise JobTimeoutError("wait.timeout", f"The job {self.id} has not ended yet.", "Wait again, or cancel it.")
+        return self._opened
+
+    async def download(self, path: Path | str) -> Path:
+        """Write the sealed result to a new file, unopened, in pieces: for results that do not fit into memory twice.
+
+        `agent open FILE` reads it. It stays at the Router. Raises as `wait`; FileExistsError.
+        """
+        target = Path(path)
+        with _new(target) as file:
+            await self._fetched(file)
+        return target
 
     async def cancel(self) -> None:
         """Ask for its end; `wait` then raises JobCancelledError. Of a job that has ended nothing changes."""
-        from router.client.errors import RouterError  # noqa: PLC0415
-
         try:
             await self._client.calls.json("POST", f"/jobs/{self.id}/cancel")
         except RouterError as error:
             if error.code != "job.ended":
                 raise
 
-    async def _opened(self, said: Mapping[str, Any], *, keep: bool) -> Result:
-        if not said["result"]:
-            kind, message = _WITHOUT_RESULT.get(said["state"], (JobFailedError, "The job ended without a result."))
-            raise kind(said["code"] or "job.ended", message)
-        with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as file:
-            async with self._client.calls.stream(f"/jobs/{self.id}/result") as response:
-                async for piece in response.aiter_bytes():
-                    file.write(piece)
-            file.seek(0)
-            opened = await to_thread.run_sync(self._client.open, file, self._signed.digest)
-        if not keep:
+    async def _fetched(self, sink: IO[bytes]) -> None:
+        step, sealed = _said(await self._client.calls.json("GET", f"/jobs/{self.id}"))
+        while not step.ended:
+            step, sealed = _said(await self._client.calls.poll(f"/jobs/{self.id}"))
+        if not sealed:
+            kind, message = _WITHOUT_RESULT.get(step.state, (JobFailedError, "The job ended without a result."))
+            raise kind(step.code or "job.ended", message)
+        await self._client.calls.download(f"/jobs/{self.id}/result", sink, self._client.max_result_bytes)
+
+    async def _forget(self) -> None:
+        """Best effort: what is not deleted now goes when its time is over, and the caller has the result."""
+        with suppress(RouterError), anyio.move_on_after(_FORGET_SECONDS):
             await self._client.calls.json("DELETE", f"/jobs/{self.id}/result")
-        return result_of(self.id, opened)
 
 
 class AsyncClient:
@@ -128,11 +163,21 @@ class AsyncClient:
     `async with AsyncClient.from_profile("…") as client: …`
     """
 
-    def __init__(self, url: str | Sequence[str], *, token: str, keys: Keys, ca_file: Path | str | None = None) -> None:
-        """Args: `url` of the Router, or several to be tried in order; `ca_file`: PEM, where it has a CA of its own."""
-        self._keys = keys
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        *,
+        token: str,
+        keys: Keys,
+        ca_file: Path | str | None = None,
+        max_result_bytes: int = MAX_RESULT_BYTES,
+    ) -> None:
+        """Args: `url` of the Router, or several to be tried in order; `ca_file`: PEM, where it has a CA of its own.
+
+        A sealed result of more than `max_result_bytes` is not taken. Raises ConfigurationError.
+        """
+        self._keys, self.max_result_bytes = keys, max_result_bytes
         self.calls = Calls([url] if isinstance(url, str) else url, token, None if ca_file is None else Path(ca_file))
-        self._stack = AsyncExitStack()
 
     @classmethod
     def from_profile(
@@ -165,9 +210,14 @@ class AsyncClient:
         """Whose keys these are."""
         return self._keys
 
-    def trust(self, key: Any) -> None:
-        """Pin one more agent's result key (`agent.wire.keys.VerifyKey`), after comparing its fingerprint."""
-        self._keys = self._keys.trusting(key)
+    def trust(self, key: VerifyKey | Path | str, *, fingerprint: str | None = None) -> None:
+        """Accept the results of one more agent: by its public result key, or the file of it.
+
+        `fingerprint`, as the site's people said it over another channel, is compared. Raises ConfigurationError.
+        """
+        public = key if isinstance(key, VerifyKey) else keystore.verify_key(key)
+        keystore.compare(public, fingerprint)
+        self._keys = self._keys.trusting(public)
 
     async def submit(self, task: Mapping[str, Any], terms: Terms | None = None) -> AsyncJob:
         """Sign and send any task object of the protocol."""
@@ -218,20 +268,46 @@ class AsyncClient:
         return await self.submit({"kind": "explain", "task": dict(task)}, Terms(**terms))
 
     def job(self, job_id: str, digest: str | None = None) -> AsyncJob:
-        """A job that was submitted earlier, perhaps elsewhere. With its `digest`, only its own result is opened."""
+        """A job that was submitted earlier, perhaps elsewhere. With its `digest`, its statement is proven too.
+
+        Raises ConfigurationError for what is no id.
+        """
+        if not is_ulid(job_id):
+            raise ConfigurationError("job.id", "That is not a job's id.", "It has 26 letters and digits.")
         return AsyncJob(self, Signed(job_id, b"", digest))
 
-    def open(self, file: IO[bytes], digest: str | None = None) -> Opened:
+    def open(self, file: IO[bytes], digest: str | None = None, *, job_id: str | None = None) -> Opened:
         """Open a sealed result: signed by a pinned agent, of just this job, for this key. Raises ResultError."""
         try:
+            file.seek(0)
             manifest, parts = read_mres(file)  # type: ignore[arg-type]
             verified = verify_manifest(manifest, self._keys.agents)
+            if job_id is not None and verified.job_id != job_id:
+                raise WireError("the result answers another job")  # noqa: TRY301
             return open_result(verified, parts, self._keys.opening, job_digest=digest)
         except (WireError, ValueError) as error:
             hint = "Compare the agent's fingerprint out of band, then pin it; else report it."
             raise ResultError("result.untrusted", f"The result cannot be trusted: {error}.", hint) from None
 
 
-def _progress(said: Mapping[str, Any]) -> Progress:
-    names = ("state", "phase", "rows", "attempt", "ended", "code", "agent", "changed")
-    return Progress(**{name: said[name] for name in names})
+@contextmanager
+def _new(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, whole or not at all."""
+    with path.open("xb") as file:
+        try:
+            yield file
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _said(answer: Any) -> tuple[Progress, bool]:
+    """A Router's answer: where the job stands, and whether something sealed can be fetched."""
+    try:
+        step = Progress(**{name: answer[name] for name in _KINDS})
+        if all(isinstance(getattr(step, name), kind) for name, kind in _KINDS.items()):
+            return step, answer["result"] is True
+    except (TypeError, KeyError):
+        pass
+    message, hint = "The Router's answer is not of its schema.", "Compare the versions of Router and client."
+    raise RouterUnavailableError("router.foreign", message, hint)

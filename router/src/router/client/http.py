@@ -1,22 +1,28 @@
 """Calls to a Router: addresses tried in order, answers of its schema, repeated where repeating is safe."""
 
+import json
 import random
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import anyio
 import httpx
 
-from router.client.errors import ConfigurationError, RouterError, RouterUnavailableError
+from router.client.errors import ConfigurationError, ResultError, RouterError, RouterUnavailableError
 
 _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 30.0
 _ATTEMPTS: Final = 5
 _CAP_SECONDS: Final = 5.0
 _AGAIN: Final = frozenset({429, 502, 503, 504})
+_MAX_ANSWER_BYTES: Final = 4 * 2**20
+_POLL_SECONDS: Final = 25.0
+_POLLS: Final = 40
+_CONNECTIONS: Final = 60
+"""More than `_POLLS`: however many jobs are waited for, a new one is sent at once."""
 
 
 class Calls:
@@ -24,16 +30,20 @@ class Calls:
 
     def __init__(self, urls: Sequence[str], token: str, ca_file: Path | None) -> None:
         """Raises ConfigurationError."""
-        if not urls or not all(url.startswith("https://") for url in urls):
-            raise ConfigurationError("router.url", "A Router's address begins with https://.", "Name it as url=….")
-        try:
-            context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError("router.ca", f"The CA file cannot be used ({type(error).__name__}).") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._urls = [url.rstrip("/") + "/v1" for url in urls]
-        timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-        self._http = httpx.AsyncClient(verify=context, timeout=timeout, headers={"authorization": f"Bearer {token}"})
+        self._urls = [_address(url) for url in urls]
+        if not self._urls:
+            raise ConfigurationError("router.url", "No Router is named.", "Name its address as url=….")
+        if not token.isascii() or not token.isprintable() or not token:
+            raise ConfigurationError("router.token", "The token is not one.", "Use what `router token create` wrote.")
+        headers = {"authorization": f"Bearer {token}", "accept-encoding": "identity"}
+        self._http = httpx.AsyncClient(
+            verify=_trust(ca_file),
+            timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_POLLS),
+            headers=headers,
+        )
+        self._polls: anyio.Semaphore | None = None
+        self._waiting = 0
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -44,68 +54,140 @@ class Calls:
 
         Raises RouterError, RouterUnavailableError.
         """
-        timeout = httpx.Timeout(_READ_SECONDS + wait, connect=_CONNECT_SECONDS)
-        response = await self._repeated(method, path, timeout=timeout, **request)
-        return response.json() if response.content else None
+        timeout = httpx.Timeout(_READ_SECONDS + wait, connect=_CONNECT_SECONDS, pool=None)
+
+        async def once(url: str) -> Any:
+            async with self._asked(method, url + path, timeout=timeout, **request) as response:
+                data = await _read(response)
+            return _json(data, response.status_code) if data else None
+
+        return await self._repeated(once)
+
+    async def poll(self, path: str, since: float | None = None) -> Any:
+        """The same of a job, as soon as it changed after `since`, or ended; else as it stands after a while.
+
+        Of many polls at once only some hold a connection; the more there are, the shorter each takes.
+        """
+        self._polls = self._polls or anyio.Semaphore(_POLLS)
+        self._waiting += 1
+        try:
+            async with self._polls:
+                seconds = max(1, round(_POLL_SECONDS * min(1.0, _POLLS / self._waiting)))
+                query: dict[str, str | int] = {"wait": seconds} | ({} if since is None else {"since": repr(since)})
+                return await self.json("GET", path, params=query, wait=seconds)
+        finally:
+            self._waiting -= 1
+
+    async def download(self, path: str, sink: IO[bytes], limit: int) -> None:
+        """A sealed result into `sink`, piece by piece; begun anew where the link was cut. Raises as `json`."""
+
+        async def once(url: str) -> None:
+            sink.seek(0)
+            sink.truncate()
+            size = 0
+            async with self._asked("GET", url + path) as response:
+                async for piece in response.aiter_raw():
+                    size += len(piece)
+                    if size > limit:
+                        message = f"The result is larger than {limit:,} bytes."
+                        raise ResultError("result.size", message, "Ask for less, or raise `max_result_bytes`.")
+                    sink.write(piece)
+
+        await self._repeated(once)
 
     @asynccontextmanager
-    async def stream(self, path: str) -> AsyncIterator[httpx.Response]:
-        """An answer that is read piece by piece. Raises as `json`."""
-        for number, url in enumerate(self._urls):
-            try:
-                async with self._http.stream("GET", url + path) as response:
-                    if response.is_error:
-                        await response.aread()
-                        raise _refused(response)
-                    yield response
-                    return
-            except httpx.ConnectError:
-                if number == len(self._urls) - 1:
-                    raise RouterUnavailableError("router.unreachable", "No Router can be reached.") from None
+    async def _asked(self, method: str, url: str, **request: Any) -> AsyncIterator[httpx.Response]:
+        """A successful answer, its body not yet read. Raises RouterError."""
+        try:
+            async with self._http.stream(method, url, **request) as response:
+                if not response.is_success:
+                    raise _refused(response.status_code, response.headers, await _read(response))
+                yield response
+        except httpx.RequestError as error:
+            raise _unreachable(error) from None
 
-    async def _repeated(self, method: str, path: str, **request: Any) -> httpx.Response:
-        refusal: RouterError = RouterUnavailableError(
-            "router.unreachable", "No Router can be reached.", "Check the address, the CA file and the network."
-        )
+    async def _repeated(self, once: Any) -> Any:
+        """At each address in order, and again after a pause: for as long as nobody answers, or somebody is busy."""
         for attempt in range(_ATTEMPTS):
+            refusals = []
             for url in self._urls:
                 try:
-                    response = await self._http.request(method, url + path, **request)
-                except httpx.TransportError as error:
-                    refusal = _unreachable(error)
-                    continue
-                if not response.is_error:
-                    return response
-                refusal = _refused(response)
-                if response.status_code not in _AGAIN:
-                    raise refusal
-            delay = refusal.retry_after or random.uniform(0, min(_CAP_SECONDS, 0.2 * 2**attempt))  # noqa: S311 - no secret
-            if attempt < _ATTEMPTS - 1:
-                await anyio.sleep(min(delay, _CAP_SECONDS))
-        raise refusal
+                    return await once(url)
+                except RouterError as error:
+                    if not isinstance(error, RouterUnavailableError) and error.status not in _AGAIN:
+                        raise
+                    refusals.append(error)
+            hopeless = all(error.code in {"router.certificate", "router.foreign"} for error in refusals)
+            if attempt == _ATTEMPTS - 1 or (hopeless and not any(error.status in _AGAIN for error in refusals)):
+                raise refusals[-1]
+            said = max((error.retry_after or 0 for error in refusals), default=0)
+            drawn = random.uniform(0, min(_CAP_SECONDS, 0.2 * 2**attempt))  # noqa: S311 - no secret
+            await anyio.sleep(min(said or drawn, _CAP_SECONDS))
+        raise AssertionError("the last attempt returns or raises")
 
 
-def _refused(response: httpx.Response) -> RouterError:
+def _address(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        parsed = None
+    if parsed is None or parsed.scheme != "https" or not parsed.host or parsed.query or parsed.userinfo:
+        hint = "For example url='https://router.example:8443'."
+        raise ConfigurationError("router.url", "A Router's address begins with https:// and names a host.", hint)
+    return url.rstrip("/") + "/v1"
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        message = f"The CA file {ca_file} cannot be used ({type(error).__name__})."
+        raise ConfigurationError("router.ca", message, "Name the Router's ca.pem.") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body of an answer that is small when it is a Router's."""
+    data = bytearray()
+    async for piece in response.aiter_raw():
+        data += piece
+        if len(data) > _MAX_ANSWER_BYTES:
+            raise _foreign(response.status_code)
+    return bytes(data)
+
+
+def _json(data: bytes, status: int) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise _foreign(status) from None
+
+
+def _refused(status: int, headers: Mapping[str, str], data: bytes) -> RouterError:
     """What the Router said; anything that is not its schema comes from somebody else on the way."""
     try:
-        said = response.json()
-        code, message, hint = str(said["code"]), str(said["message"]), str(said.get("hint", ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"Something that is not a Router answered with status {response.status_code}."
-        return RouterUnavailableError(
-            "router.foreign", message, "Check the address and the proxy.", status=response.status_code
-        )
-    after = response.headers.get("retry-after", "")
+        said = json.loads(data)
+        code, message, hint = said["code"], said["message"], said.get("hint", "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _foreign(status)
+    if not all(isinstance(one, str) for one in (code, message, hint)):
+        return _foreign(status)
+    after = headers.get("retry-after", "")
     seconds = float(after) if after.isdecimal() else None
-    return RouterError(code, message, hint, status=response.status_code, retry_after=seconds)
+    return RouterError(code, message, hint, status=status, retry_after=seconds)
 
 
-def _unreachable(error: httpx.TransportError) -> RouterUnavailableError:
+def _foreign(status: int) -> RouterUnavailableError:
+    message = f"Something that is not a Router answered with status {status}."
+    return RouterUnavailableError("router.foreign", message, "Check the address and the proxy.", status=status)
+
+
+def _unreachable(error: httpx.RequestError) -> RouterUnavailableError:
     if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error).upper():
-        message, hint = (
-            "The Router's certificate is not trusted.",
-            "Name its CA as ca_file=…, or check who answers there.",
-        )
+        message = "The Router's certificate is not trusted."
+        hint = "Name its CA as ca_file=…, or check who answers there."
         return RouterUnavailableError("router.certificate", message, hint)
     what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
-    return RouterUnavailableError("router.unreachable", f"The Router {what} ({type(error).__name__}).")
+    message = f"The Router {what} ({type(error).__name__})."
+    return RouterUnavailableError("router.unreachable", message, "Check the address, the CA file and the network.")

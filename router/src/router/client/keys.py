@@ -71,6 +71,31 @@ def load(folder: Path | str) -> Profile:
     return Profile(keys=keys, router=model.router, token=token, ca_file=ca_file)
 
 
+def verify_key(file: Path | str) -> VerifyKey:
+    """An agent's public result key, as `agent keys fingerprint --export FILE` writes it. Raises ConfigurationError."""
+    try:
+        return VerifyKey.from_jwk(_jwk(Path(file)))
+    except OSError as error:
+        message = f"{file} cannot be read ({error.strerror})."
+        raise ConfigurationError("key.unreadable", message, "Name the agent's result key.") from None
+    except ValueError:
+        message = f"{file} is not a public result key."
+        raise ConfigurationError(
+            "key.malformed", message, "Name what `agent keys fingerprint --export` wrote."
+        ) from None
+
+
+def compare(key: VerifyKey, said: str | None) -> None:
+    """Raises ConfigurationError where the key has another fingerprint than was said."""
+    if said is not None and _plain(said) != _plain(fingerprint(key.kid)):
+        message = f"The key's fingerprint is {fingerprint(key.kid)}, not the one that was said."
+        raise ConfigurationError("key.fingerprint", message, "Trust none of the two, and ask the site again.")
+
+
+def _plain(said: str) -> str:
+    return "".join(said.split()).replace("-", "").replace(":", "").lower()
+
+
 def _jwk(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     value = json.loads(data) if len(data) <= _MAX_KEY_BYTES else None

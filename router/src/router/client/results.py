@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from agent.wire.errors import WireError
 from agent.wire.models import OutcomeModel
 from agent.wire.sealing import Opened
 from router.client.errors import (
+    ConfigurationError,
     JobCancelledError,
     JobError,
     JobFailedError,
@@ -89,21 +91,27 @@ class Result:
                     return decode(media_type, data)
                 except WireError as error:
                     raise ResultError("result.malformed", f"The rows cannot be read: {error}.") from None
+                except KeyError:
+                    message = f"The rows are of the type {media_type}, which is not known here."
+                    raise ResultError("result.format", message, "Use a newer client.") from None
         raise ResultError("result.rows", "The result has no rows.", "Look at `.value`, `.charts` and `.stdout`.")
 
     def pandas(self) -> Any:
         """The rows as a `pandas.DataFrame`."""
+        _needs("pandas")
         return self.arrow().to_pandas()
 
     def polars(self) -> Any:
         """The rows as a `polars.DataFrame`."""
-        import polars as pl  # noqa: PLC0415 - an optional library
-
-        return pl.from_arrow(self.arrow())
+        return _needs("polars").from_arrow(self.arrow())
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows as dicts. Columns of one name overwrite each other: use `arrow()` for those."""
         return self.arrow().to_pylist()  # type: ignore[no-any-return]
+
+    def dict(self) -> dict[str, list[Any]]:
+        """The rows as a list for each column."""
+        return self.arrow().to_pydict()  # type: ignore[no-any-return]
 
     @property
     def value(self) -> Any:
@@ -151,6 +159,14 @@ def _kind_of(outcome: OutcomeModel) -> type[JobError]:
     if outcome.code == "limit.wall":
         return JobTimeoutError
     return JobRefusedError if outcome.outcome == "refused" else JobFailedError
+
+
+def _needs(library: str) -> Any:
+    try:
+        return import_module(library)
+    except ImportError:
+        hint = f"pip install {library}, or use .arrow() or .rows()."
+        raise ConfigurationError("library.missing", f"{library} is not installed here.", hint) from None
 
 
 def _text(members: Mapping[str, tuple[str, bytes]], name: str) -> str:

@@ -1,6 +1,6 @@
 """The client for programs that do not use async: the same calls, each waited for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -9,12 +9,28 @@ from typing import Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from router.client.aio import AsyncClient, AsyncJob, Progress
+from agent.wire.keys import VerifyKey
+from agent.wire.sealing import Opened
+from router.client.aio import MAX_RESULT_BYTES, AsyncClient, AsyncJob, Progress
+from router.client.errors import ConfigurationError
 from router.client.keys import Keys
 from router.client.results import Result
 from router.client.tasks import Format, Terms
 
 T = TypeVar("T")
+
+
+def _done(portal: BlockingPortal, call: Callable[[], Awaitable[T]]) -> T:
+    """Run it there and wait. Whatever ends the wait, such as Ctrl-C, ends the call too. Raises ConfigurationError."""
+    try:
+        future = portal.start_task_soon(call)
+    except RuntimeError:
+        raise ConfigurationError("client.closed", "The client was closed.", "Make another one.") from None
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 class Job:
@@ -28,34 +44,57 @@ class Job:
         """Its id: the same on the agent's side and in the audit log."""
         return self._job.id
 
+    @property
+    def digest(self) -> str | None:
+        """See `AsyncJob.digest`."""
+        return self._job.digest
+
     def status(self) -> Progress:
         """Where it stands now."""
-        return self._portal.call(self._job.status)
+        return _done(self._portal, self._job.status)
 
     def stream(self) -> Iterator[Progress]:
         """Every change until the end, the present state first."""
         steps = self._job.stream()
         while True:
-            try:
-                yield self._portal.call(steps.__anext__)
-            except StopAsyncIteration:
+            step = _done(self._portal, partial(anext, steps, None))
+            if step is None:
                 return
+            yield step
 
     def wait(self, timeout: float | None = None, *, keep: bool = False) -> Result:
         """See `AsyncJob.wait`."""
-        return self._portal.call(partial(self._job.wait, timeout, keep=keep))
+        return _done(self._portal, partial(self._job.wait, timeout, keep=keep))
+
+    def opened(self, timeout: float | None = None, *, keep: bool = False) -> Opened:
+        """See `AsyncJob.opened`."""
+        return _done(self._portal, partial(self._job.opened, timeout, keep=keep))
+
+    def download(self, path: Path | str) -> Path:
+        """See `AsyncJob.download`."""
+        return _done(self._portal, partial(self._job.download, path))
 
     def cancel(self) -> None:
         """See `AsyncJob.cancel`."""
-        self._portal.call(self._job.cancel)
+        _done(self._portal, self._job.cancel)
 
 
 class Client:
     """See `AsyncClient`. `with Client.from_profile("…") as client: client.sql("select 1", source="shop").wait()`"""
 
-    def __init__(self, url: str | Sequence[str], *, token: str, keys: Keys, ca_file: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        *,
+        token: str,
+        keys: Keys,
+        ca_file: Path | str | None = None,
+        max_result_bytes: int = MAX_RESULT_BYTES,
+    ) -> None:
         """See `AsyncClient`."""
-        self._begin(lambda: AsyncClient(url, token=token, keys=keys, ca_file=ca_file))
+        self._begin(
+            lambda: AsyncClient(url, token=token, keys=keys, ca_file=ca_file, max_result_bytes=max_result_bytes)
+        )
 
     @classmethod
     def from_profile(
@@ -70,7 +109,7 @@ class Client:
         self._client = make()
         self._stack = ExitStack()
         self._portal = self._stack.enter_context(start_blocking_portal())
-        self._stack.callback(lambda: self._portal.call(self._client.aclose))
+        self._stack.callback(lambda: _done(self._portal, self._client.aclose))
 
     def __enter__(self) -> Self:
         """Nothing is opened before the first call."""
@@ -86,9 +125,14 @@ class Client:
         """Close the connections. Idempotent."""
         self._stack.close()
 
-    def trust(self, key: Any) -> None:
+    @property
+    def keys(self) -> Keys:
+        """Whose keys these are."""
+        return self._client.keys
+
+    def trust(self, key: VerifyKey | Path | str, *, fingerprint: str | None = None) -> None:
         """See `AsyncClient.trust`."""
-        self._client.trust(key)
+        self._client.trust(key, fingerprint=fingerprint)
 
     def submit(self, task: Mapping[str, Any], terms: Terms | None = None) -> Job:
         """See `AsyncClient.submit`."""
@@ -123,4 +167,4 @@ class Client:
         return Job(self._portal, self._client.job(job_id, digest))
 
     def _job(self, submit: Callable[[], Any]) -> Job:
-        return Job(self._portal, self._portal.call(submit))
+        return Job(self._portal, _done(self._portal, submit))

@@ -23,6 +23,8 @@ _ALL = (
         "The body is larger than this call takes.",
         "Send less; the API's reference names the limit.",
     ),
+    Kind("request.method", 405, "This address does not take this method.", "The API's reference names the method."),
+    Kind("request.timeout", 408, "The body came too slowly, or not whole.", "Send it again over a better link."),
     Kind(
         "auth.missing",
         401,

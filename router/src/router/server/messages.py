@@ -5,15 +5,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Text = Annotated[str, Meta(min_length=1, max_length=256)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Id = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
-Labels = Annotated[dict[Name, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)]
+# `\Z`, not `$`: that one would take a line's end with it. No controls: a store or a terminal may stumble over them.
+Text = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}\Z")]
+Id = Annotated[str, Meta(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
+Value = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+Labels = Annotated[dict[Name, Value], Meta(max_length=64)]
 Slots = dict[Literal["sql", "python"], Annotated[int, Meta(ge=0, le=1024)]]
 Fence = Annotated[int, Meta(ge=0, le=2**53)]
 LeaseIds = Annotated[list[Id], Meta(max_length=4096)]
 Phase = Literal["starting", "checking", "running", "masking", "sealing", "delivering"]
-Rows = Annotated[str, Meta(pattern=r"^(0|<?10{1,12})$")]
+Rows = Annotated[str, Meta(pattern=r"^(0|<?10{1,12})\Z")]
 
 
 class _In(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -151,7 +153,7 @@ class RejectIn(_In, frozen=True):
 
     lease: Id
     fence: Fence
-    code: Annotated[str, Meta(pattern=r"^(envelope|file)\.[a-z_]{1,40}$")]
+    code: Annotated[str, Meta(pattern=r"^(envelope|file)\.[a-z_]{1,40}\Z")]
 
 
 class LandedOut(_Out, frozen=True):

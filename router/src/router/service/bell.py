@@ -17,6 +17,12 @@ class Bell:
         for event in self._waiting.get(key, ()):
             event.set()
 
+    def ring_all(self) -> None:
+        """Wake everybody."""
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
     @contextmanager
     def listening(self, *keys: str) -> Iterator[asyncio.Event]:
         """An event that is set at a ring of one of the keys; clear it before looking again."""

@@ -1,23 +1,35 @@
 """Everything that the calls share, in one place: the store, the writer, waiting pollers, orders, signs of life."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from router.ca.authority import Authority
+from router.ca.trust import Trust
 from router.core import ops
 from router.core.agents import AgentId, SessionView
 from router.core.jobs import JobView
 from router.core.problem import RouterProblem
 from router.service.bell import Bell, job_key, session_key
+from router.service.pace import Pace
 from router.service.parking import Parking
 from router.service.writer import Writer
 from router.store.port import Parts, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What one tenant may take. `calls_per_second`: of each of its submitters."""
+
+    open_jobs: int
+    stored_bytes: int
+    calls_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Numbers of one Router. Seconds, bytes, jobs, hours."""
+    """Numbers of one Router. Seconds, bytes, jobs, hours. `tenants` have a quota of their own."""
 
     open_jobs: int = 10_000
     stored_bytes: int = 20 * 2**30
@@ -27,6 +39,17 @@ class Terms:
     agent_hours: float = 24.0
     heartbeat_seconds: float = 15.0
     tick_seconds: float = 1.0
+    calls_per_second: float = 1000.0
+    tenants: Mapping[str, Quota] = field(default_factory=dict)
+
+    def quota(self, tenant: str) -> Quota:
+        """What a tenant may take."""
+        own = self.tenants.get(tenant)
+        if own is not None:
+            return own
+        return Quota(
+            open_jobs=self.open_jobs, stored_bytes=self.stored_bytes, calls_per_second=self.calls_per_second
+        )
 
 
 @dataclass(slots=True)
@@ -44,6 +67,25 @@ class Hub:
     seen: dict[str, float] = field(default_factory=dict)
     sessions: dict[str, SessionView] = field(default_factory=dict)
     revoked: frozenset[AgentId] = frozenset()
+    pace: Pace = field(default_factory=Pace)
+    uploads: set[Any] = field(default_factory=set)
+    """Uploads that the store has admitted since the last look, so that not every part asks it again."""
+    ticked: float = 0.0
+    """When the store last took a tick, Unix seconds."""
+    closing: bool = False
+    trust: Trust = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trust = self.authority.trust()
+
+    def adopt(self, authority: Authority) -> None:
+        """Issue by this authority from now on, and trust whom it trusts."""
+        self.authority, self.trust = authority, authority.trust()
+
+    def close_doors(self) -> None:
+        """Answer all that wait: the Router is going down."""
+        self.closing = True
+        self.bell.ring_all()
 
     def session(self, session_id: str, agent: AgentId) -> SessionView:
         """An open session of just this agent; it is alive. Raises RouterProblem(session.unknown | auth.invalid)."""
@@ -71,7 +113,9 @@ class Hub:
         operations = [ops.Tick(self.terms.keep_results_seconds, self.terms.keep_jobs_seconds)]
         put = self.writer.put(*([ops.Seen(seen)] if seen else []), *operations)
         ticked: ops.Ticked = await put[-1]
-        self.revoked = self.store.revoked(self.now())
+        self.learn_revoked()
+        self.ticked = self.now()
+        self.uploads.clear()
         for queue in ticked.queued:
             self.parking.wake(queue)
         for job_id in ticked.ended:
@@ -79,6 +123,15 @@ class Hub:
         for result_id in ticked.dropped:
             self.parts.drop(result_id)
         return ticked
+
+    def learn_revoked(self) -> None:
+        """Whose certificates count no more, also on connections that are open: their polls end now."""
+        before, self.revoked = self.revoked, self.store.revoked(self.now())
+        for agent in self.revoked - before:
+            mine = [one.id for one in self.sessions.values() if (one.tenant, one.agent) == (agent.tenant, agent.name)]
+            for session in mine:
+                del self.sessions[session]
+                self.bell.ring(session_key(session))
 
     def told(self, session_id: str | None) -> None:
         """A session has orders."""
