@@ -14,9 +14,9 @@ WORKERS ?= auto
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
-CODE := agent benchmarks router/src tests
+CODE := agent benchmarks examples router/src tests
 
-.PHONY: help setup demo test test-full test-slow check fix bench mutants clean \
+.PHONY: help setup demo dev test test-full test-slow check fix bench mutants clean \
   check-lint check-format check-types check-imports check-architecture docs
 
 help: ## this list
@@ -44,6 +44,12 @@ $(READY): pyproject.toml uv.lock
 
 demo: $(READY) ## one job on real data: signed, checked, masked, sealed, opened; and a hostile one
 	@$(BIN)/agent demo
+
+PORT ?= 8443
+DEV ?= build/dev
+
+dev: $(READY) ## a Router, an agent and a demo source on this machine, until Ctrl-C; PORT=8443, state in build/dev
+	@$(BIN)/python -m examples.dev --port $(PORT) --folder $(DEV)
 
 test: $(READY) ## all tests but the slowest
 	$(PYTEST)

@@ -15,16 +15,20 @@ from typing import Any
 
 from benchmarks.figures import HERE, Figure
 
-ALL = ("guard", "masking", "pii", "worker", "sandbox", "service", "postgres")
+ALL = ("guard", "masking", "pii", "worker", "sandbox", "service", "postgres", "router")
+LONG = ("router_idle",)
+"""Only when they are named: they take minutes."""
 
 
 def main() -> None:
     """Exits 0 whatever the numbers are: they depend on the machine. A workload that does not run ends the program."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="What the line costs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ALL)}; all when none is given")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}, all when none is given; or {LONG[0]}"
+    )
     parser.add_argument("--json", type=Path, default=HERE / "results.json", metavar="FILE")
     given = parser.parse_args()
-    unknown = set(given.names) - set(ALL)
+    unknown = set(given.names) - {*ALL, *LONG}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     figures: list[Figure] = []

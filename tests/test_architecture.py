@@ -268,7 +268,6 @@ PROVIDED = {
 }
 """Import name -> the declared dependency that brings it, where the names differ."""
 LATER = {
-    "httpx": "the link to a Router",
     "tenacity": "enrolment and connects of the link",
 }
 """Declared ahead of what imports it."""

@@ -62,6 +62,7 @@ def charts(found: "Opened") -> Iterator[tuple[str, str, bytes]]:
 def put(found: "Opened") -> None:
     """The result, what was printed, and which charts there are; nothing is written to files."""
     from agent.cli.render import put as line
+    from agent.cli.render import safe
 
     printed_text = _text(found, "stdout.txt")
     if printed_text:
@@ -69,12 +70,12 @@ def put(found: "Opened") -> None:
     _put_result(found)
     _complain_of_errors(found)
     for name, media_type, data in charts(found):
-        line(f"{name}  {media_type}, {len(data):,} bytes; write it with --charts DIR")
+        line(f"{name}  {safe(media_type)}, {len(data):,} bytes; write it with --charts DIR")
     if found.outcome.truncated and table_of(found) is None:
         line("cut at a limit")
     for note in found.outcome.disclosure.notes if found.outcome.disclosure is not None else ():
         if "left out" in note or "no format" in note:
-            line(note)
+            line(safe(note))
 
 
 def write_charts(found: "Opened", folder: Path) -> list[Path]:

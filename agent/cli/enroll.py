@@ -1,5 +1,6 @@
 """`agent enroll`: have this agent's own key certified by a Router, under a one-time token."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,6 @@ from agent.cli.options import Config
 if TYPE_CHECKING:
     from agent.settings import Settings
     from agent.transport.https import Config as HttpsConfig
-    from agent.wire.calls import Certificate
 
 MAX_TOKEN_BYTES = 1024
 
@@ -38,11 +38,9 @@ def enroll(
     token, tls, name = _token(token_file), tls_of(settings), settings.agent.name
     made = certificate.request(name)
 
-    async def asked() -> "Certificate":
-        return await transport.enroll(token=token, name=name, csr=made.csr, labels=settings.agent.labels)
-
+    ask = partial(transport.enroll, token=token, name=name, csr=made.csr, labels=settings.agent.labels)
     try:
-        issued = anyio.run(asked)
+        issued = anyio.run(ask)
     except TransportError as error:
         raise AgentError(f"The agent was not enrolled. {error}") from None
     if issued.tenant != settings.tenant:
@@ -57,7 +55,7 @@ def enroll(
             f"NOTE: the token's pool is {issued.pool}; set agent.pool: {issued.pool}, or jobs for the pool are refused."
         )
     put(
-        f"The certificate ends in {(life.ends - life.begins) / 3600:.0f} h and is renewed by itself while the agent runs."
+        f"The certificate is valid for {(life.ends - life.begins) / 3600:.0f} h; a running agent renews it by itself."
     )
     return 0
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli import links
 from agent.cli.options import Json
 
 if TYPE_CHECKING:
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 _SANDBOX = """\
 # Configuration of the agent. Every key: docs/configure.md; check with `agent config check`.
 version: 1
-mode: airgapped
+mode: {mode}
 tenant: {tenant}
 agent:
   name: {name}
+  pool: {pool}
 state_dir: ./state
 transport:
-  filedrop: {{path: ./drop}}
+  {transport}
 trust: trust.json
 policy: policy.yaml
 sources: {{}}
@@ -48,24 +50,30 @@ def init(
     *,
     tenant: Annotated[str, typer.Option(help="Whose jobs this agent runs.")] = "default",
     name: Annotated[str, typer.Option(help="Name of this agent.")] = "agent-1",
+    pool: Annotated[str, typer.Option(help="Its pool: agents of one pool share its jobs.")] = "default",
+    router: Annotated[
+        str | None, typer.Option(help="Address of a Task Router, https://…: jobs come from there, not from a folder.")
+    ] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="The Router's CA, PEM, where it has one of its own.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write sandbox.yaml, policy.yaml, trust.json and all keys into DIR. Never overwrites."""
     from agent.cli.render import put_json
     from agent.core.errors import ConfigError
 
+    link = links.checked(router, ca_file, pool=pool)
     folder = folder.absolute()
     taken = [n for n in ("sandbox.yaml", "policy.yaml", "trust.json", "state", "submitter") if (folder / n).exists()]
     if taken:
         raise ConfigError(str(folder), f"holds {', '.join(taken)} already; nothing was written.", "Name a new folder.")
-    made = _make(folder, tenant, name)
+    made = _make(folder, tenant, name, link)
     if as_json:
         put_json(made)
     else:
-        _tell(folder, made)
+        _tell(folder, made, link)
 
 
-def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
+def _make(folder: Path, tenant: str, name: str, link: "links.Link") -> dict[str, str]:
     import secrets
     import time
 
@@ -73,7 +81,10 @@ def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
     from agent.wire.keys import fingerprint
 
     folder.mkdir(parents=True, exist_ok=True)
-    files.create(folder / "sandbox.yaml", _SANDBOX.format(tenant=_yaml(tenant), name=_yaml(name)).encode(), 0o640)
+    text = _SANDBOX.format(
+        tenant=_yaml(tenant), name=_yaml(name), pool=_yaml(link.pool), mode=link.mode, transport=link.transport()
+    )
+    files.create(folder / "sandbox.yaml", text.encode(), 0o640)
     files.create(folder / "policy.yaml", _POLICY.encode(), 0o640)
     files.create(folder / "token.key", secrets.token_hex(32).encode() + b"\n", 0o600)
     (folder / "state").mkdir(mode=0o700)
@@ -81,13 +92,15 @@ def _make(folder: Path, tenant: str, name: str) -> dict[str, str]:
     model = profile.ProfileModel(
         user="first-submitter",
         tenant=tenant,
-        audience=f"agent:{name}",
-        drop="../drop",
+        audience=f"agent:{name}" if link.router is None else f"pool:{link.pool}",
+        **link.of_profile(),
         agents={identity.result.kid: profile.AgentModel(name=name, key=identity.result.public())},
     )
     submitter = profile.create(folder / "submitter", model)
     _trust(folder, tenant, identity, submitter, time.time())
-    _folders(folder / "drop")
+    links.copy_ca(link, folder, folder / "submitter")
+    if link.router is None:
+        _folders(folder / "drop")
     return {
         "config": str(folder / "sandbox.yaml"),
         "result_key": fingerprint(identity.result.kid),
@@ -125,7 +138,7 @@ def _yaml(text: str) -> str:
     return json.dumps(text)
 
 
-def _tell(folder: Path, made: dict[str, str]) -> None:
+def _tell(folder: Path, made: dict[str, str], link: "links.Link") -> None:
     from agent.cli.render import put
 
     put(f"An agent is ready in {folder}.")
@@ -138,4 +151,5 @@ def _tell(folder: Path, made: dict[str, str]) -> None:
     put("Next:  1. name your databases under `sources` in sandbox.yaml, and the columns to keep in policy.yaml")
     put(f"       2. agent config check --config {folder}/sandbox.yaml")
     put(f"       3. agent exec QUERY.sql --source NAME --config {folder}/sandbox.yaml")
-    put(f"       4. agent run --config {folder}/sandbox.yaml")
+    for number, line in enumerate(links.next_steps(link, folder), 4):
+        put(f"       {number}. {line}")

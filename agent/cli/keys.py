@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from agent.cli import links
 from agent.cli.options import Config, Json
 
 app = typer.Typer(help="Make keys and compare fingerprints.", no_args_is_help=True)
@@ -18,6 +19,8 @@ def new(
     tenant: Annotated[str, typer.Option(help="Tenant to submit for.")],
     audience: Annotated[str, typer.Option(help="agent:NAME or pool:NAME.")],
     drop: Annotated[Path | None, typer.Option(help="The agent's drop folder, when jobs go by file.")] = None,
+    router: Annotated[str | None, typer.Option(help="Address of the Task Router, when jobs go over one.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="The Router's CA, PEM, where it has one of its own.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a submitter: a signing key, an opening key and profile.json. Nothing is overwritten."""
@@ -29,13 +32,16 @@ def new(
     from agent.wire.fields import explain
     from agent.wire.keys import fingerprint
 
+    link = links.checked(router, ca_file)
+    over = {"drop": None} if link.router is None else link.of_profile()
+    if drop is not None:
+        over["drop"] = str(drop.absolute())
     try:
-        model = profile.ProfileModel(
-            user=user, tenant=tenant, audience=audience, drop=None if drop is None else str(drop.absolute())
-        )
+        model = profile.ProfileModel(user=user, tenant=tenant, audience=audience, **over)
     except ValidationError as error:
         raise ConfigError("keys new", explain(error) + ".") from None
     made = profile.create(folder, model)
+    links.copy_ca(link, folder)
     signing, opening = made.signing().public(), made.opening().public()
     keystore.save_public(folder / "signing.pub.jwk", signing)
     keystore.save_public(folder / "opening.pub.jwk", opening)
@@ -47,6 +53,8 @@ def new(
     put(f"Give {folder}/signing.pub.jwk and {folder}/opening.pub.jwk to the site's security officer, who runs")
     put("  agent trust add NAME --key signing.pub.jwk --opening-key opening.pub.jwk --source 'GLOB'")
     put("and pin the agent: agent keys pin RESULT_KEY.jwk --profile " + str(folder))
+    if link.router is not None:
+        put(f"The Router's people give you a token (router token create --submit): put it into {folder}/router.token")
 
 
 @app.command("fingerprint")

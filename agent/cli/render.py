@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
@@ -9,18 +10,28 @@ from typing import Any, Final, TextIO
 _EXECUTED: Final = frozenset("=+-@\t\r")
 """What makes a spreadsheet run a cell (OWASP, CSV Injection)."""
 
+_STEERING: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What a terminal may obey and JSON leaves as it is; in JSON they stand in texts only."""
+
 _BLANK: Final = " \n\v\f\0\ufeff"
 
 
 def dump(value: object) -> str:
     """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    return _spelled(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str))
 
 
 def put_json(value: object) -> None:
     """A JSON document on standard output: indented for a terminal, one line for a program."""
     indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, default=str) + "\n")
+    sys.stdout.write(
+        _spelled(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, default=str)) + "\n"
+    )
+
+
+def _spelled(document: str) -> str:
+    """The same JSON, where controls beyond ASCII's and marks that turn the direction of text are written as numbers."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def put(text: str = "") -> None:

@@ -24,7 +24,7 @@ def report(config: Path | None, *, as_json: bool, healthcheck: bool) -> int:
     if as_json:
         put_json({**reading.status, "live": reading.live, "age_seconds": round(reading.age_seconds, 1)})
     else:
-        _show(reading.status, live=reading.live, age=reading.age_seconds)
+        show(reading.status, live=reading.live, age=reading.age_seconds)
     return code
 
 
@@ -40,7 +40,8 @@ def _alive(pid: object) -> bool:
     return isinstance(pid, int) and Path(f"/proc/{pid}").exists()
 
 
-def _show(found: Mapping[str, Any], *, live: bool, age: float) -> None:
+def show(found: Mapping[str, Any], *, live: bool, age: float) -> None:
+    """For a person, on standard output."""
     from agent.cli.render import put, put_pairs, safe
 
     state = found.get("state", "unknown")

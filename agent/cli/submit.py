@@ -75,6 +75,9 @@ def submit(
 def _drop(submitter: "Submitter") -> Path:
     from agent.core.errors import ConfigError
 
+    if submitter.drop is None and submitter.model.router is not None:
+        fix = f"Run `router submit … --profile {submitter.folder}`."
+        raise ConfigError("drop", "the profile's jobs go over a Router.", fix)
     if submitter.drop is None:
         raise ConfigError("drop", "the profile names no drop folder.", "Set `drop` in profile.json.")
     return submitter.drop.resolve()

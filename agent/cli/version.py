@@ -10,6 +10,7 @@ def version(*, as_json: Json = False) -> None:
 
     from agent import __version__
     from agent.cli.render import put, put_json
+    from agent.dialects import DIALECTS
     from agent.wire.models import KINDS
 
     facts = {
@@ -17,7 +18,7 @@ def version(*, as_json: Json = False) -> None:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "kinds": list(KINDS),
-        "dialects": ["duckdb", "sqlite"],
+        "dialects": sorted(DIALECTS),
         "engines": {name: installed(name) for name in ("duckdb", "sqlglot", "pyarrow", "cryptography")},
     }
     if as_json:

@@ -202,9 +202,31 @@ class Told(Protocol):
         ...
 
 
+Phase = Literal["starting", "running", "sealing", "delivering"]
+"""How far a job is. All that leaves of a running job unsealed, with a bucketed count of rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """How a link is. `session`: its id; `leases`: how many are held; `skew_seconds`: the far clock against this one."""
+
+    session: str | None = None
+    leases: int = 0
+    latency_seconds: float | None = None
+    skew_seconds: float | None = None
+
+
 @runtime_checkable
 class Linked(Protocol):
     """A transport that has to be kept alive: a session, leases, orders."""
+
+    def view(self) -> LinkView:
+        """How the link is, as far as it is known without asking."""
+        ...
+
+    async def report(self, ref: str, phase: Phase, rows: str | None = None) -> None:
+        """Tell how far a job is; `rows` in decades, such as `<10` or `1000`. Raises TransportError."""
+        ...
 
     def enrolled(self) -> bool:
         """Whether the other side can know this agent at all. Blocks."""

@@ -21,7 +21,7 @@ _TYPES: Final[tuple[tuple[re.Pattern[str], ChartFormat, str], ...]] = (
     (re.compile(r"image/svg\+xml"), "svg", "svg"),
 )
 _MARKUP: Final = re.compile(
-    r"<\s*/?\s*(?:a|script|img|image|iframe|object|embed|svg|style|link|meta|base|form|video|audio)\b"
+    r"<\s*(?:/\s*)?(?:a|script|img|image|iframe|object|embed|svg|style|link|meta|base|form|video|audio)\b"
     r"|\b(?:javascript|vbscript)\s*:|data\s*:\s*text/html",
     re.IGNORECASE,
 )
@@ -29,10 +29,15 @@ _MARKUP: Final = re.compile(
 _SHORT_LIST: Final = 32
 """Of a specification without its data: a longer list of plain values is data."""
 _SHORT_TEXT: Final = 500
+_DIGEST: Final = re.compile(r"data-[0-9a-f]{32}")
+"""What altair calls data by: a digest of its rows, by which they could be guessed."""
 _NAMED_BY_DATA: Final = frozenset(
     {"name", "legendgroup", "hovertemplate", "hovertext", "text", "texttemplate", "offsetgroup", "alignmentgroup"}
+    | {"value", "delta", "gauge", "sizeref", "base", "x0", "y0", "dx", "dy"}
 )
-"""Of a trace: where a figure is split by a column, its values stand here."""
+"""Of a trace: where a figure is split by a column, its values stand here; numbers that are data, or come of them."""
+_LISTED_BY_DATA = frozenset({"data", "categoryarray", "ticktext", "tickvals", "labelalias", "sliders"})
+"""Of a layout: the values of an axis in their order, and those that frames are named by."""
 _SVG_WORDS: Final = re.compile(
     r"(?P<comment><!--.*?-->)"
     r"|(?P<key>\s(?:aria-[a-z]+|id|class|title|name|data-[a-z-]+)=)(?P<quote>[\"'])(?P<value>.*?)(?P=quote)"
@@ -75,7 +80,7 @@ def cleaned(place: str, media_type: str, data: bytes, net: ValueNet, *, with_dat
         case "vega-lite" | "plotly" as name:
             spec = _spec(data)
             if not with_data:
-                spec = _thin_vega(spec) if name == "vega-lite" else _thin_plotly(spec)
+                spec = _thin_vega(spec, {}) if name == "vega-lite" else _thin_plotly(spec)
             if any(_MARKUP.search(text) for text in _texts(spec)):
                 raise ChartError("it holds markup")
             return strictjson.dumps(net.value(place, spec))
@@ -149,13 +154,15 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def _thin_vega(value: Any) -> Any:
-    """Without any inline data."""
+def _thin_vega(value: Any, names: dict[str, str]) -> Any:
+    """Without any inline data. `names` are the new ones of data that is called by its digest."""
     if isinstance(value, dict):
         kept = {key: inner for key, inner in value.items() if key not in {"values", "datasets"}}
-        return {key: _thin_vega(inner) for key, inner in kept.items() if not _is_long(inner)}
+        return {key: _thin_vega(inner, names) for key, inner in kept.items() if not _is_long(inner)}
     if isinstance(value, list):
-        return [_thin_vega(inner) for inner in value if not _is_long(inner)]
+        return [_thin_vega(inner, names) for inner in value if not _is_long(inner)]
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return names.setdefault(value, f"data-{len(names) + 1}")
     return value
 
 
@@ -179,12 +186,17 @@ def _without_lists(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _thin_layout(value: Any) -> Any:
-    """A layout's own lists are short: ranges, colours, annotations. Templates may hold traces."""
+    """A layout's own lists are short: ranges, colours, annotations. Templates may hold traces.
+
+    An annotation without an arrow is the head of a facet: a value.
+    """
     if isinstance(value, dict):
         return {
-            key: _thin_layout(inner)
+            key: _thin_layout([one for one in _dicts(inner) if one.get("showarrow", True)])
+            if key == "annotations"
+            else _thin_layout(inner)
             for key, inner in value.items()
-            if key != "data" and not _is_long(inner) and not (isinstance(inner, dict) and "bdata" in inner)
+            if key not in _LISTED_BY_DATA and not _is_long(inner) and not (isinstance(inner, dict) and "bdata" in inner)
         }
     if isinstance(value, list):
         return [_thin_layout(inner) for inner in value if not _is_long(inner)]

@@ -8,6 +8,7 @@ from agent.core.job import Format, OnLimit
 from agent.core.limits import Limits
 from agent.core.plan import MaskedPlan
 from agent.core.table import Batch, Disclosure, Masked, Table, Tally
+from agent.masking.exact import exact
 from agent.masking.pii.net import Net
 from agent.masking.policy import Policy
 
@@ -55,7 +56,7 @@ def caps_of(policy: Policy, limits: Limits) -> Caps:
 def passed(  # noqa: PLR0917 - the terms of a release
     table: Table, caps: Caps, policy: Policy, disclosure: Disclosure, form: Form, exempt: Collection[str] = ()
 ) -> Masked:
-    """The rows that pass the second net, up to the caps. Raises as `release` does.
+    """The rows that pass the second net, up to the caps, and nothing of those behind. Raises as `release` does.
 
     `exempt` are columns that the net does not look at.
     """
@@ -78,7 +79,7 @@ def _capped(batches: Iterator[Batch], tally: Tally, caps: Caps, on_limit: OnLimi
         if kept.num_rows:
             tally.rows += kept.num_rows
             tally.bytes += _share(batch, kept.num_rows)
-            yield kept
+            yield exact(kept)
         if tally.truncated:
             return
 

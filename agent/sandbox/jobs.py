@@ -43,9 +43,14 @@ class Job:
 
 
 def usable(descriptors: Sequence[int]) -> bool:
-    """Whether these are the ends of pipes that a job needs: the first to read from, the others to write to."""
+    """Whether these are the ends of pipes that a job needs: the first to read from, the others to write to.
+
+    Each of a pipe of its own: a child that were given the reader of `end` as its input would outlive its worker unseen.
+    """
     modes = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY, os.O_WRONLY, os.O_WRONLY)
-    return len(descriptors) == len(modes) and all(map(_is_end, descriptors, modes))
+    if len(descriptors) != len(modes) or not all(map(_is_end, descriptors, modes)):
+        return False
+    return len({os.fstat(fd).st_ino for fd in descriptors}) == len(modes)
 
 
 def _is_end(fd: int, mode: int) -> bool:

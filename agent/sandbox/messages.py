@@ -80,4 +80,5 @@ class SandboxRequest(_Message):
     wall_seconds: float = Field(gt=0, allow_inf_nan=False)
     cpu_seconds: float = Field(gt=0, allow_inf_nan=False)
     memory_mb: float = Field(gt=0, le=1 << 20, allow_inf_nan=False)
-    scratch_mb: float = Field(gt=0, le=1 << 20, allow_inf_nan=False)
+    # A folder in memory that were given no bytes at all would have no bound.
+    scratch_mb: float = Field(ge=1, le=1 << 20, allow_inf_nan=False)

@@ -148,6 +148,8 @@ def worker_rules(pid: int, families: Collection[int] = ()) -> tuple[Rule, ...]:
         Forbid(INCOMING),
         sockets,
         Forbid(("socketpair",)),
+        # Would end the sandbox's channel for all workers, which share it. Drivers that part politely see it succeed.
+        Forbid(("shutdown",), 0),
         Forbid(PROGRAMS),
         AnyBit(("clone",), 0, _CLONE_THREAD),
         # Its flags lie in memory, out of a filter's sight; on ENOSYS libc falls back to clone.

@@ -50,6 +50,7 @@ class Board:
     dropped: int = 0
     crashes: int = 0
     enrolled: bool = True
+    phases_of_jobs: dict[str, str] = field(default_factory=dict)
 
     def say(self, loop: str, phrase: str) -> None:
         """What `loop` is doing now."""

@@ -10,6 +10,10 @@ CRASHES_IN_A_ROW = 3
 """From so many jobs that died one after the other on, jobs are taken slowly."""
 
 
+SKEW_NOTED_SECONDS = 30.0
+SKEW_BAD_SECONDS = 240.0
+"""Clocks that are further apart from each other than the first are a note, than the second a fault."""
+
 NO_LANDLOCK = "the kernel offers no Landlock"
 
 
@@ -49,6 +53,17 @@ def drain_asked() -> Health:
     """The Router's operator drained this agent."""
     return Health(
         "The Router asked this agent to take no new jobs.", "undrain it at the Router, or restart the agent.", note=True
+    )
+
+
+def clock_skewed(seconds: float) -> Health:
+    """The far side's clock against this one. Beyond 4 minutes envelopes are close to being judged too early or late."""
+    way = "behind" if seconds > 0 else "ahead of"
+    return Health(
+        f"This machine's clock is {abs(seconds):.0f} s {way} the Router's. Jobs are judged by this machine's clock "
+        "alone, give or take 5 minutes.",
+        "check the time service (NTP) here and at the Router.",
+        note=abs(seconds) < SKEW_BAD_SECONDS,
     )
 
 

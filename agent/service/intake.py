@@ -1,7 +1,6 @@
 """Offers -> verified, claimed, performed, or rejected with a reason; first of all those that an earlier run held."""
 
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -21,13 +20,15 @@ from agent.service.board import Board
 from agent.service.gate import Gate
 from agent.service.patience import GivenUpError, Patience
 from agent.service.perform import Claim, Performer
+from agent.service.reach import Reach
 from agent.service.record import Recorder
 from agent.service.recovery import Fate, fate, may_rerun
 from agent.service.running import Running
+from agent.service.verifying import is_held, verified
 from agent.service.waiting import Line, Taken, Waiting, offers, taken
 from agent.service.wiring import Options, Ports, Site, Step
 from agent.spool.ledger import Entry
-from agent.wire.signing import job_digest, peek, verify
+from agent.wire.signing import job_digest, peek
 from agent.wire.trust import TrustStore
 
 MOST_REJECTIONS = 16
@@ -37,8 +38,6 @@ _HINT_AGAIN = "Wait for its result."
 _SLOWEST_SECONDS = 30.0
 _IDLE_SECONDS = 0.05
 _LOGGER = logging.getLogger(__name__)
-
-_spread = random.SystemRandom().uniform
 
 T = TypeVar("T")
 
@@ -61,11 +60,13 @@ class Intake:
         opening: Mapping[str, object],
         looked_back: anyio.Event,
         wake: Callable[[], None],
+        ended: Callable[[str], None],
         step: Step,
     ) -> None:
         """Args: `site` gives what jobs run under now; `opening` are the fields of this run's first audit record.
 
-        `looked_back` is set when the carrier has told what an earlier run held; `wake` tells delivery to look.
+        `looked_back` is set when the carrier has told what an earlier run held; `wake` tells delivery to look; `ended`
+        is told the ref of a job that is not under way any more.
         """
         self._ports = ports
         self._recorder = recorder
@@ -79,12 +80,14 @@ class Intake:
         self._opening: Mapping[str, object] | None = opening
         self._looked_back = looked_back
         self._held: Waiting | None = None
+        self._left: list[Taken] = []
         self._wake = wake
+        self._ended = ended
         self._step = step
         self._stopping = anyio.Event()
         self._waiting: anyio.CancelScope | None = None
         self._filing = 0
-        self._unreached = 0
+        self._reach = Reach(board, ports.clock, options)
         self.finished = anyio.Event()
 
     def stop(self) -> None:
@@ -127,6 +130,8 @@ class Intake:
             return await self._look_back()
         if not await self._announced() or not await self._may_take():
             return self._options.retry_seconds
+        while self._left:
+            self._held.add(self._left.pop(0))
         free = {lane: self._running.free(lane, 1 if self._slowly() else None) for lane in LANES}
         if (held := self._held.next(free)) is not None:
             self._board.say("intake", f"deciding what is held already ({len(self._held) + 1})")
@@ -145,8 +150,8 @@ class Intake:
         try:
             found = await offers(self._ports.transport, room, self._running.freed)
         except TransportError as error:
-            return self._not_reached(error)
-        self._reached()
+            return self._reach.not_reached(error)
+        self._reach.reached()
         assert self._held is not None
         for offer in (found or ()) if not self._stopping.is_set() else ():
             item = taken(offer, self._new)
@@ -163,8 +168,8 @@ class Intake:
         try:
             self._held = Waiting(taken(offer, self._resume) for offer in await self._ports.transport.recovered())
         except TransportError as error:
-            return self._not_reached(error)
-        self._reached()
+            return self._reach.not_reached(error)
+        self._reach.reached()
         self._looked_back.set()
         self._wake()
         return 0
@@ -187,6 +192,8 @@ class Intake:
         why = "" if await self._gate.open() else self._gate.why
         if self._filing >= MOST_REJECTIONS:
             why = "taking nothing: rejected files cannot be filed away"
+        if not self._board.enrolled:
+            why = "waiting to be enrolled: `agent enroll URL --token-file FILE`"
         if why:
             self._board.say("intake", why)
         return not why
@@ -204,23 +211,6 @@ class Intake:
 
             either.start_soon(first, self._running.freed)
             either.start_soon(first, self._stopping.wait)
-
-    def _reached(self) -> None:
-        self._unreached = 0
-        self._board.contact.ok_at = self._ports.clock.now()
-        self._board.contact.failing = False
-        self._board.find("carrier", None)
-
-    def _not_reached(self, error: TransportError) -> float:
-        self._unreached += 1
-        contact = self._board.contact
-        contact.error, contact.error_at, contact.failing = str(error), self._ports.clock.now(), True
-        self._board.find("carrier", health.transport_failing(str(error)))
-        self._board.say("intake", "the carrier cannot be reached, trying again")
-        pause = full_jitter(self._unreached, cap=self._options.backoff_cap_seconds)
-        if self._unreached == 1 and self._options.reconnect_seconds:
-            pause = _spread(0.0, self._options.reconnect_seconds)
-        return max(pause, error.retry_after or 0.0)
 
     def _begin(self, tasks: TaskGroup, item: Taken) -> None:
         self._running.take(item.lane)
@@ -247,28 +237,40 @@ class Intake:
         """An envelope that was never claimed here. Raises Refuse."""
         self._step("offered")
         trust, site, now = await self._trust(), self._site(), self._ports.clock.now()
-        job = _verified(offer, trust, site, now)
+        job = verified(offer, trust, site, now)
         self._step("verified")
         with self._running.only(job.id) as fresh:
             entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
-            if entry is not None and _is_held(entry, offer, running=not fresh):
+            if entry is not None and is_held(entry, offer, running=not fresh):
                 _LOGGER.warning("%s was offered again while it is held", offer.ref)
                 return
             if not fresh:
                 raise Refuse("envelope.replayed", "The job was handed in before and is running.", _HINT_AGAIN)
-            if await self._begun(offer):
+            if await self._begun(job, offer):
                 await self._claim_and_run(job, offer, trust, site)
 
-    async def _begun(self, offer: Offer) -> bool:
-        """Whether the carrier agrees that the job starts here. A carrier that cannot be asked has not agreed."""
-        try:
-            begun = await self._ports.transport.begin(offer.ref)
-        except TransportError as error:
-            _LOGGER.warning("%s was not begun: %s", offer.ref, error)
-            return False
-        if not begun:
-            _LOGGER.info("%s is not this agent's any more", offer.ref)
-        return begun
+    async def _begun(self, job: Job, offer: Offer) -> bool:
+        """Whether the carrier agrees that the job starts here. One that does not answer is asked again until the end.
+
+        It may have agreed although its answer was lost: then it waits for a result, and nobody else runs the job.
+        """
+        while True:
+            try:
+                begun = await self._ports.transport.begin(offer.ref)
+            except TransportError as error:
+                self._board.find(f"begin.{offer.ref}", health.transport_failing(str(error)))
+                if self._stopping.is_set():
+                    return False
+                with anyio.move_on_after(max(self._options.retry_seconds, error.retry_after or 0.0)):
+                    await self._stopping.wait()
+                continue
+            finally:
+                self._board.find(f"begin.{offer.ref}", None)
+            if begun:
+                self._running.revive(job.id)
+            else:
+                _LOGGER.info("%s is not this agent's any more", offer.ref)
+            return begun
 
     async def _claim_and_run(self, job: Job, offer: Offer, trust: TrustStore, site: Site) -> None:
         now = self._ports.clock.now()
@@ -286,6 +288,10 @@ class Intake:
         attempt = await self._ledger(claim)
         self._step("claimed")
         await self._perform(self._claimed(job, offer, attempt=attempt, now=now, trust=trust, site=site))
+        ended = self._running.ended(job.id) and not self._stopping.is_set()
+        if ended and await to_thread.run_sync(self._ports.spool.find, job.id) is None:
+            # The carrier may not have noticed what this agent took for a loss: it is asked, and then all is known.
+            self._left.append(taken(offer, self._resume))
 
     def _claimed(self, job: Job, offer: Offer, *, attempt: int, now: float, trust: TrustStore, site: Site) -> Claim:
         return Claim(
@@ -309,6 +315,8 @@ class Intake:
             defect.report(_LOGGER, f"job {claim.job.id}", error)
             if await to_thread.run_sync(self._ports.spool.find, claim.job.id) is None:
                 await self._performer.fail(claim, "internal.error")
+        finally:
+            self._ended(claim.ref)
 
     async def _resume(self, offer: Offer) -> None:
         """An envelope that an earlier run held. Raises Refuse."""
@@ -335,14 +343,14 @@ class Intake:
         """A job whose attempt broke off. That it was in time was decided when it was claimed; trust is asked anew."""
         trust, site = await self._trust(), self._site()
         try:
-            job = _verified(offer, trust, site, entry.changed)
+            job = verified(offer, trust, site, entry.changed)
         except Refuse as refuse:
             await self._reject(offer, refuse)
             await self._ledger(partial(self._ports.ledger.failed, entry.job_id, self._ports.clock.now()))
             return
         with self._running.only(job.id):
             if may_rerun(job, entry.attempts, self._ports.clock.now()):
-                if await self._begun(offer):
+                if await self._begun(job, offer):
                     await self._claim_and_run(job, offer, trust, site)
                 return
             claim = self._claimed(job, offer, attempt=entry.attempts, now=entry.changed, trust=trust, site=site)
@@ -380,20 +388,3 @@ class Intake:
 
     async def _ledger(self, call: Callable[[], T]) -> T:
         return await self._patience.until(lambda: to_thread.run_sync(call), "ledger", health.spool_unwritable)
-
-
-def _is_held(entry: Entry, offer: Offer, *, running: bool) -> bool:
-    """Whether this very envelope is on its way already. Once its job is over, it was handed in anew."""
-    on_its_way = entry.state == "sealed" or (entry.state == "claimed" and running)
-    return entry.ref == offer.ref and on_its_way
-
-
-def _verified(offer: Offer, trust: TrustStore, site: Site, now: float) -> Job:
-    """Raises Refuse, whatever the bytes are."""
-    try:
-        return verify(offer.envelope, trust, site.me, now)
-    except Refuse:
-        raise
-    except Exception as error:  # noqa: BLE001 - see above
-        defect.report(_LOGGER, "an envelope could not be checked", error)
-        raise Refuse("envelope.malformed", "The envelope could not be checked.") from None

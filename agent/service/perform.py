@@ -25,7 +25,7 @@ from agent.service.record import Head, Recorder
 from agent.service.recovery import may_rerun
 from agent.service.running import Running
 from agent.service.sandboxes import Held, Sandboxes
-from agent.service.wiring import Ports, Site, Step
+from agent.service.wiring import Ports, Progress, Site, Step, no_progress
 from agent.wire import sealing
 from agent.wire.ids import new_ulid
 from agent.wire.sealing import SealContext
@@ -67,8 +67,13 @@ class Performer:
         sandboxes: Sandboxes,
         wake: Callable[[], None],
         step: Step,
+        progress: Progress = no_progress,
     ) -> None:
-        """Args: `wake` tells delivery of a new result; `step` is named after each durable step."""
+        """Args: `wake` tells delivery of a new result; `step` is named after each durable step.
+
+        `progress` is told how far each job is.
+        """
+        self._progress = progress
         self._sandboxes = sandboxes
         self._ports = ports
         self._recorder = recorder
@@ -95,6 +100,7 @@ class Performer:
 
     async def _run(self, claim: Claim, held: Held) -> None:
         begun = self._ports.clock.monotonic()
+        self._progress(claim.ref, "starting")
         await self._record("job.started", **record.asked(claim.job), **terms_of(claim))
         self._step("started")
         report = held.code or await self._work(claim, held.requests)
@@ -131,7 +137,9 @@ class Performer:
         )
         try:
             begun = self._ports.clock.monotonic()
+            self._progress(claim.ref, "running")
             ended = await self._launch(claim, order, file, sandbox)
+            self._progress(claim.ref, "sealing", _rows(ended))
             self._catalogs.keep(order, ended, begun=begun, ttl_seconds=claim.site.catalog_ttl_seconds)
             self._note(claim, ended)
             report = await to_thread.run_sync(checked, ended, file, expected_of(claim, order))
@@ -204,6 +212,7 @@ class Performer:
         mark = partial(ports.ledger.sealed, parcel.job_id, parcel.result_id, parcel.outcome, ports.clock.now())
         await self._patience.until(lambda: to_thread.run_sync(mark), "ledger", health.spool_unwritable)
         self._step("committed")
+        self._progress(claim.ref, "delivering")
         _LOGGER.info("job %s attempt %d: %s %s in %.1f s", *_line(parcel), seconds)
         self._wake()
 
@@ -299,6 +308,14 @@ def _python_terms(claim: Claim) -> dict[str, object]:
         return {}
     imports = python.terms.imports
     return {"min_tier": python.min_tier, "imports": "default" if imports is None else sorted(imports)}
+
+
+def _rows(ended: Ended) -> str | None:
+    """How many rows a result has, to the decade; None where there are none to count."""
+    count = None if ended.report is None else ended.report.facts.rows
+    if count is None:
+        return None
+    return "0" if count == 0 else "<10" if count < 10 else str(10 ** (len(str(count)) - 1))  # noqa: PLR2004
 
 
 def _line(parcel: Parcel) -> tuple[str, int, str, str]:

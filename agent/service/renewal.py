@@ -40,6 +40,9 @@ class Renewal:
 
     async def check(self) -> None:
         """Renew when it is time. What fails is said on the board, and tried again at the next check."""
+        if not self._tls.enrolled:
+            self._say(None)  # the state says it: enrolling
+            return
         try:
             life = await to_thread.run_sync(certificate.life, self._tls)
         except ConfigError as error:
@@ -68,6 +71,14 @@ class Renewal:
 
     def _say(self, problem: str | None) -> None:
         self._board.find("certificate", None if problem is None else _finding(problem))
+
+
+def life_of(tls: Tls) -> Life | None:
+    """The life of the certificate in use, for status. Blocks."""
+    try:
+        return certificate.life(tls)
+    except ConfigError:
+        return None
 
 
 def _finding(problem: str) -> Health:

@@ -86,6 +86,14 @@ class Running:
             if job == job_id:
                 scope.cancel()
 
+    def ended(self, job_id: str) -> bool:
+        """Whether `end` was called for it since it is held."""
+        return job_id in self._why
+
+    def revive(self, job_id: str) -> None:
+        """It is this agent's after all: what was said of its end before counts no more."""
+        self._why.pop(job_id, None)
+
     def why(self, job_id: str) -> str:
         """The code that a killed job ends with."""
         return self._why.get(job_id, "job.interrupted")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from agent.core.lane import LANES, Lane
 from agent.core.limits import Limits
+from agent.core.ports import LinkView
+from agent.identity.certificate import Life
 from agent.service.board import Board, Contact
 from agent.service.health import NO_LANDLOCK
 from agent.service.record import Head
@@ -33,6 +36,7 @@ class Figures:
     spool_results: int = 0
     spool_oldest: float | None = None
     disk_free: int | None = None
+    certificate: Life | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Moment:
     sandbox: View
     head: Head | None
     audit_sound: bool | None
+    link: LinkView | None = None
 
 
 def document(about: About, site: Site, board: Board, figures: Figures, moment: Moment) -> dict[str, object]:
@@ -69,10 +74,10 @@ def document(about: About, site: Site, board: Board, figures: Figures, moment: M
         "taking_jobs": board.blocked() is None and board.word().value not in {"starting", "draining", "stopped"},
         "config": {"path": site.config_path, "sha256": site.config_sha256, "loaded": _time(moment.loaded)},
         "loops": dict(sorted(board.phrases.items())),
-        "platform": _platform(about, board.contact),
-        "certificate": None,
+        "platform": _platform(about, board.contact, moment.link),
+        "certificate": _certificate(figures.certificate, moment.now),
         "sources": _sources(site, board),
-        "jobs": _jobs(figures, moment),
+        "jobs": _jobs(figures, moment, board),
         "isolation": {
             "tier": moment.isolation,
             "why_not_higher": NO_LANDLOCK if "isolation" in board.findings else None,
@@ -133,16 +138,29 @@ def _time(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _platform(about: About, contact: Contact) -> dict[str, object]:
+def _certificate(life: Life | None, now: float) -> dict[str, object] | None:
+    if life is None:
+        return None
+    return {"begins": _time(life.begins), "ends": _time(life.ends), "valid": life.begins <= now < life.ends}
+
+
+def _platform(about: About, contact: Contact, link: LinkView | None) -> dict[str, object]:
+    link = link or LinkView()
     return {
         "kind": about.transport,
         "url": about.address,
         "last_ok": _time(contact.ok_at),
         "last_error": contact.error,
         "last_error_at": _time(contact.error_at),
-        "latency_seconds": None,
-        "clock_skew_seconds": None,
+        "session": link.session,
+        "leases": link.leases,
+        "latency_seconds": _rounded(link.latency_seconds, 3),
+        "clock_skew_seconds": _rounded(link.skew_seconds, 0),
     }
+
+
+def _rounded(seconds: float | None, digits: int) -> float | None:
+    return None if seconds is None else round(seconds, digits)
 
 
 def _sources(site: Site, board: Board) -> list[dict[str, object]]:
@@ -162,12 +180,13 @@ def _sources(site: Site, board: Board) -> list[dict[str, object]]:
     return found
 
 
-def _jobs(figures: Figures, moment: Moment) -> dict[str, object]:
+def _jobs(figures: Figures, moment: Moment, board: Board) -> dict[str, object]:
     counts = figures.counts
     return {
         "running": sum(moment.running.values()),
         "slots": sum(moment.slots.values()),
         **{lane: {"running": moment.running[lane], "slots": moment.slots[lane]} for lane in LANES},
+        "phases": dict(sorted(Counter(board.phases_of_jobs.values()).items())),
         "done_24h": counts.completed,
         "refused_24h": counts.refused,
         "failed_24h": counts.failed,

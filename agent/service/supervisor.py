@@ -23,7 +23,7 @@ from agent.service.lock import hold
 from agent.service.patience import Patience
 from agent.service.perform import Performer
 from agent.service.record import Recorder
-from agent.service.renewal import CHECK_SECONDS, Certified, Renewal
+from agent.service.renewal import CHECK_SECONDS, Certified, Renewal, life_of
 from agent.service.running import Running
 from agent.service.status import DAY_SECONDS, Figures, Moment
 from agent.service.wiring import About, Options, Ports, Site, Step, no_step
@@ -135,6 +135,7 @@ class Supervisor:
             sandboxes=self._sandboxes,
             wake=self._deliver.wake,
             step=step,
+            progress=self._link.progress,
         )
         return Intake(
             ports=self._ports,
@@ -154,6 +155,7 @@ class Supervisor:
             },
             looked_back=self._looked_back,
             wake=self._deliver.wake,
+            ended=self._link.ended,
             step=step,
         )
 
@@ -184,6 +186,7 @@ class Supervisor:
             self._board.find("figures", None)
             free, folder = self._figures.disk_free, self._options.state_dir
             low = free is not None and free < LOW_DISK_BYTES
+            self._board.find("skew", self._skewed())
             self._board.find("disk", health.disk_low(folder, free or 0) if low else None)
             self._board.replace("seen.", {str(n): health.as_said(text) for n, text in enumerate(problems)})
         data = self._answer()
@@ -200,8 +203,14 @@ class Supervisor:
             spool_results=len(ports.spool.pending()),
             spool_oldest=ports.spool.oldest(),
             disk_free=status.disk_free(self._options.state_dir),
+            certificate=None if self._options.tls is None else life_of(self._options.tls),
         )
         return figures, (*ports.transport.problems(), *ports.spool.problems())
+
+    def _skewed(self) -> health.Health | None:
+        link = self._link.view()
+        seconds = None if link is None else link.skew_seconds
+        return None if seconds is None or abs(seconds) < health.SKEW_NOTED_SECONDS else health.clock_skewed(seconds)
 
     def _answer(self) -> bytes:
         clock = self._ports.clock
@@ -216,6 +225,7 @@ class Supervisor:
             sandbox=self._sandboxes.view,
             head=self._recorder.head,
             audit_sound=self._recorder.sound,
+            link=self._link.view(),
         )
         return status.encode(status.document(self._about, self._site, self._board, self._figures, moment))
 

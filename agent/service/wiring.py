@@ -7,7 +7,7 @@ from typing import Protocol
 
 from agent.core.job import Me
 from agent.core.limits import Limits
-from agent.core.ports import Clock, Launcher, Transport
+from agent.core.ports import Clock, Launcher, Phase, Transport
 from agent.identity.certificate import Tls
 from agent.service.clock import SystemClock
 from agent.service.record import Log
@@ -148,6 +148,18 @@ class Options:
     max_spool_bytes: int = 0
     retry_seconds: float = 1.0
     status_seconds: float = 2.0
+
+
+class Progress(Protocol):
+    """Told how far a job is, as it goes on."""
+
+    def __call__(self, ref: str, phase: Phase, rows: str | None = None) -> None:
+        """Args: the carrier's name for the job; `rows` in decades."""
+        ...
+
+
+def no_progress(ref: str, phase: Phase, rows: str | None = None) -> None:
+    """Nobody wants to know."""
 
 
 Step = Callable[[str], None]

@@ -1,6 +1,7 @@
 """Jobs and results over the calls of a Task Router: long polls for jobs, results part by part."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import BinaryIO, Final
@@ -9,13 +10,13 @@ from anyio import to_thread
 
 from agent.core.errors import TransportError
 from agent.core.lane import Lane
-from agent.core.ports import Clock, Offer, Rejection, Sealed, Told
+from agent.core.ports import Clock, LinkView, Offer, Phase, Rejection, Sealed, Told
 from agent.transport._http import Http, Reach, RouterRefusalError
 from agent.transport._instance import Instance
 from agent.transport._leases import Leases
 from agent.transport._session import Session
+from agent.transport._terms import Place, Terms, Who
 from agent.transport._tls import Material
-from agent.transport.https import Config, Place, Who
 from agent.wire import calls
 from agent.wire.container import write_mres
 
@@ -24,16 +25,18 @@ MANIFEST: Final = "application/jose"
 INLINE_BYTES: Final = 500 * 1024
 """A sealed result up to this size goes in one call."""
 _WORD: Final = 4
-_LATE: Final = frozenset({"result.late"})
+_LOGGER = logging.getLogger(__name__)
+_LATE: Final = frozenset({"result.late", "lease.lost"})
+"""A later attempt counts. Parts under an old lease are not even taken."""
 _OVER: Final = frozenset({"lease.lost", "not_found", "job.ended"})
 
 
 class Https:
     """Satisfies `agent.core.ports.Transport`. `ref` is the job's id: the same at every offer, and after a restart."""
 
-    def __init__(self, config: Config, place: Place, who: Who, clock: Clock) -> None:
+    def __init__(self, config: Terms, place: Place, who: Who, clock: Clock) -> None:
         """Touches nothing before the first call."""
-        self._config, self._place = config, place
+        self._place = place
         material = Material(ca=config.ca_file or place.ca, certificate=place.pair, pins=config.pins)
         self._http = Http(Reach(config.urls, config.proxy, config.no_proxy), material)
         self._leases = Leases(place.leases)
@@ -62,11 +65,30 @@ class Https:
         await self._session.aclose()
         await self._http.aclose()
 
+    def view(self) -> LinkView:
+        """How the link is, as far as it is known without asking."""
+        return LinkView(
+            session=self._session.id,
+            leases=self._leases.count(),
+            latency_seconds=self._http.latency_seconds,
+            skew_seconds=self._http.skew_seconds,
+        )
+
+    async def report(self, ref: str, phase: Phase, rows: str | None = None) -> None:
+        """Tell how far a running job is. Raises TransportError; nothing depends on it."""
+        held = await to_thread.run_sync(self._leases.of, ref)
+        if held is not None and held.accepted:
+            body = {
+                "lease": held.lease,
+                "fence": held.fence,
+                "phase": phase,
+                **({} if rows is None else {"rows": rows}),
+            }
+            await self._http.tell("POST", f"/jobs/{ref}/events", json=body)
+
     def problems(self) -> Sequence[str]:
         """What the calls themselves cannot say."""
-        if self.enrolled():
-            return ()
-        return ("This agent is not enrolled at the Router yet. Fix: `agent enroll URL --token-file FILE`.",)
+        return ()
 
     def waiting(self) -> tuple[int, float | None] | None:
         """How many jobs wait is the Router's to know."""
@@ -77,12 +99,11 @@ class Https:
         return [Offer(held.job, held.envelope) for held in await self._session.lease(free)]
 
     async def recovered(self) -> Sequence[Offer]:
-        """Jobs that an earlier run had accepted. What it had not accepted lapsed."""
-        found = await to_thread.run_sync(self._leases.all)
-        for held in found:
-            if not held.accepted:
-                await to_thread.run_sync(self._leases.drop, held.job)
-        return [Offer(held.job, held.envelope) for held in found if held.accepted]
+        """Jobs that an earlier run held. Whether they are still this agent's, `begin` hears from the Router.
+
+        Also those whose acceptance is not on record: the Router may have counted it, and waits for a result then.
+        """
+        return [Offer(held.job, held.envelope) for held in await to_thread.run_sync(self._leases.all)]
 
     async def begin(self, ref: str) -> bool:
         """The job is about to start: the Router counts the attempt. False: it must not start here any more."""
@@ -95,7 +116,7 @@ class Https:
             return
         body = {"lease": held.lease, "fence": held.fence, "code": rejection.code}
         try:
-            await self._http.tell("POST", f"/jobs/{ref}/reject", json=body)
+            await self._http.call(calls.Landed, "POST", f"/jobs/{ref}/reject", json=body)
         except RouterRefusalError as refusal:
             if refusal.code not in _OVER:
                 raise
@@ -119,12 +140,13 @@ class Https:
         except RouterRefusalError as refusal:
             if refusal.code not in _LATE:
                 raise
+            _LOGGER.warning("the result of %s came too late: a later attempt counts", sealed.job_id)
 
     async def _deliver(self, sealed: Sealed, path: str, query: str) -> None:
         size = await to_thread.run_sync(lambda: sealed.parts.stat().st_size)
         if size + len(sealed.manifest) < INLINE_BYTES:
             whole = await to_thread.run_sync(_whole, sealed)
-            await self._http.tell("POST", f"{path}?{query}", content=whole, headers={"content-type": MRES})
+            await self._complete(f"{path}?{query}", whole, MRES)
             return
         there = await self._http.call(calls.PartsHeld, "GET", f"{path}/parts?{query}")
         known = {} if there is None else there.parts
@@ -137,14 +159,20 @@ class Https:
                 index += 1
         finally:
             stream.close()
-        await self._http.tell("POST", f"{path}?{query}", content=sealed.manifest, headers={"content-type": MANIFEST})
+        await self._complete(f"{path}?{query}", sealed.manifest, MANIFEST)
+
+    async def _complete(self, path: str, content: bytes, media: str) -> None:
+        """A result is handed over when the Router says in so many words where its job stands now."""
+        landed = await self._http.call(calls.Landed, "POST", path, content=content, headers={"content-type": media})
+        if landed is None:
+            raise TransportError("The Router did not say that it has the result. Fix: its version may be too old.")
 
     async def settle(self, ref: str) -> None:
         """Forget the lease. Idempotent."""
-        await to_thread.run_sync(self._leases.drop, ref)
+        await self._session.forget(ref)
 
 
-async def enroll(config: Config, *, token: str, name: str, csr: str, labels: Mapping[str, str]) -> calls.Certificate:
+async def enroll(config: Terms, *, token: str, name: str, csr: str, labels: Mapping[str, str]) -> calls.Certificate:
     """Have a fresh key certified under a one-time token. Raises TransportError.
 
     `config.ca_file` has to be the Router's CA, or None where its certificate is one that the system trusts.

@@ -4,6 +4,7 @@ After a restart they say what was under way and under which lease its result sti
 """
 
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,16 +30,22 @@ class Held:
 
 
 class Leases:
-    """Blocking. All methods raise TransportError when the folder cannot be read or written."""
+    """Blocking; from several threads. All methods raise TransportError when the folder cannot be read or written."""
 
     def __init__(self, folder: Path) -> None:
         """Args: the folder; made when it is first needed."""
         self._folder = folder
         self._held: dict[str, Held] | None = None
+        self._loading = threading.Lock()
 
     def all(self) -> tuple[Held, ...]:
         """Every lease, by job id. A file that is no lease is passed over: the Router forgets that lease by itself."""
-        return tuple(self._load()[job] for job in sorted(self._load()))
+        held = dict(self._load())
+        return tuple(held[job] for job in sorted(held))
+
+    def count(self) -> int:
+        """How many, as far as they have been looked at."""
+        return len(self._held or ())
 
     def of(self, job: str) -> Held | None:
         """The lease of a job."""
@@ -46,7 +53,7 @@ class Leases:
 
     def by_lease(self, lease: str) -> Held | None:
         """The job of a lease."""
-        return next((held for held in self._load().values() if held.lease == lease), None)
+        return next((held for held in self.all() if held.lease == lease), None)
 
     def put(self, held: Held) -> None:
         """Keep a lease durably; a later one of the same job replaces it."""
@@ -78,14 +85,15 @@ class Leases:
         known.pop(job, None)
 
     def _load(self) -> dict[str, Held]:
-        if self._held is None:
-            try:
-                paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
-                found = [_read(path.read_bytes()) for path in paths if path.stat().st_size <= _MAX_BYTES]
-            except OSError as error:
-                raise self._failed(error) from None
-            self._held = {held.job: held for held in found if held is not None}
-        return self._held
+        with self._loading:
+            if self._held is None:
+                try:
+                    paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
+                    found = [_read(path.read_bytes()) for path in paths if path.stat().st_size <= _MAX_BYTES]
+                except OSError as error:
+                    raise self._failed(error) from None
+                self._held = {held.job: held for held in found if held is not None}
+            return self._held
 
     def _path(self, job: str) -> Path:
         return self._folder / f"{job}.json"

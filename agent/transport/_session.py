@@ -18,7 +18,7 @@ from agent.core.ports import Clock, Told
 from agent.transport._http import Http, RouterRefusalError
 from agent.transport._instance import Instance
 from agent.transport._leases import Held, Leases
-from agent.transport.https import Who
+from agent.transport._terms import Who
 from agent.wire import calls
 from agent.wire.calls import Offered, Order
 
@@ -26,7 +26,9 @@ GRACE_SECONDS: Final = 5.0
 """How long after a lease ran out its job is ended here."""
 _ORDERS_SECONDS: Final = 25.0
 _RETRY_SECONDS: Final = 2.0
-_LOST: Final = frozenset({"lease.lost", "offer.lapsed", "not_found", "job.ended"})
+_WATCH_SECONDS: Final = 1.0
+_LOST: Final = frozenset({"lease.lost", "offer.lapsed", "not_found", "job.ended", "request.malformed"})
+"""Refusals after which the job is not this agent's, however often it asks."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -44,6 +46,11 @@ class Session:
         self._pause_until = 0.0
         self._draining = False
         self._orders: list[Order] = []
+
+    @property
+    def id(self) -> str | None:
+        """The open session, if there is one."""
+        return None if self._open is None else self._open.session
 
     async def aclose(self) -> None:
         """End the session: offers that were not accepted go back. If the call fails, the Router finds out by itself."""
@@ -73,14 +80,18 @@ class Session:
             path = f"/lease?wait={int(self._wait)}"
             leased = await self._http.call(calls.Leased, "POST", path, wait=self._wait, json=body)
         except RouterRefusalError as refusal:
-            self._refused(refusal)
+            self._refused(refusal, opened)
             raise
         finally:
             self._polling -= 1
         if leased is None:
             return ()
         self._orders.extend(leased.orders)
-        return [await to_thread.run_sync(self._hold, offered) for offered in leased.jobs]
+        held: list[Held] = []
+        with anyio.CancelScope(shield=True):  # what was taken is returned, whoever gave up waiting for it
+            for offered in leased.jobs:
+                held.append(await to_thread.run_sync(self._hold, offered))  # noqa: PERF401 - awaits
+        return held
 
     def _hold(self, offered: Offered) -> Held:
         held = Held(
@@ -105,10 +116,10 @@ class Session:
         try:
             await self._http.call(calls.Accepted, "POST", f"/jobs/{job}/accept", json=body)
         except RouterRefusalError as refusal:
-            self._refused(refusal)
+            self._refused(refusal, opened)
             if refusal.code not in _LOST:
                 raise
-            await to_thread.run_sync(self._leases.drop, job)
+            await self.forget(job)
             return False
         await to_thread.run_sync(self._leases.put, replace(held, accepted=True))
         self._renewed[job] = self._clock.monotonic()
@@ -116,38 +127,56 @@ class Session:
 
     async def _still_held(self, held: Held, opened: calls.Session) -> bool:
         body = {"session": opened.session, "leases": [held.lease]}
-        beaten = await self._http.call(calls.Beaten, "POST", "/heartbeat", json=body)
-        if beaten is None or beaten.leases.get(held.lease) != "ok":
+        asked = self._clock.monotonic()
+        try:
+            beaten = await self._http.call(calls.Beaten, "POST", "/heartbeat", json=body)
+        except RouterRefusalError as refusal:
+            self._refused(refusal, opened)
+            raise
+        said = "lost" if beaten is None else beaten.leases.get(held.lease, "lost")
+        if said == "lost":
+            await self.forget(held.job)
             return False
-        self._renewed[held.job] = self._clock.monotonic()
+        self._renewed[held.job] = asked  # one to be cancelled is begun: its submitter waits for a result that says so
         return True
 
-    async def hand_back(self, jobs: Sequence[str]) -> None:
-        """Give offers back that were not accepted. Raises TransportError."""
-        held = [one for job in jobs if (one := await to_thread.run_sync(self._leases.of, job)) and not one.accepted]
-        if held:
-            await self._http.tell("POST", "/hand-back", json={"leases": [one.lease for one in held]})
-        for one in held:
-            await to_thread.run_sync(self._leases.drop, one.job)
+    async def forget(self, job: str) -> None:
+        """The job is over, or somebody else's. Idempotent."""
+        self._renewed.pop(job, None)
+        await to_thread.run_sync(self._leases.drop, job)
 
     async def run(self, told: Told, running: Callable[[str], bool]) -> None:
         """Renew leases, hear orders. Never ends by itself; what fails is tried again."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._beat, told, running)
+            tasks.start_soon(self._watch, told, running)
             tasks.start_soon(self._listen, told)
 
     async def _beat(self, told: Told, running: Callable[[str], bool]) -> None:
         while True:
             seconds = 15.0 if self._open is None else self._open.heartbeat_seconds
-            held = [one for one in self._leases.all() if one.accepted and running(one.job)]
-            if held:
-                try:
+            try:
+                held = await self._under_way(running)
+                if held:
                     await self._beat_once(held, told)
-                except TransportError as error:
-                    _LOGGER.info("leases were not renewed: %s", error)
-                    seconds = _RETRY_SECONDS
-                self._give_up(held, told)
+            except TransportError as error:
+                _LOGGER.info("leases were not renewed: %s", error)
+                seconds = min(seconds, _RETRY_SECONDS)
             await anyio.sleep(seconds)
+
+    async def _watch(self, told: Told, running: Callable[[str], bool]) -> None:
+        """Beside the calls, which may hang in a link that swallows everything."""
+        while True:
+            try:
+                if self._leases.count():
+                    self._give_up(await self._under_way(running), told)
+            except TransportError as error:
+                _LOGGER.info("leases cannot be read: %s", error)
+            await anyio.sleep(_WATCH_SECONDS)
+
+    async def _under_way(self, running: Callable[[str], bool]) -> list[Held]:
+        leases = await to_thread.run_sync(self._leases.all)
+        return [one for one in leases if one.accepted and running(one.job)]
 
     async def _beat_once(self, held: Sequence[Held], told: Told) -> None:
         opened = await self._opened()
@@ -156,9 +185,11 @@ class Session:
         try:
             beaten = await self._http.call(calls.Beaten, "POST", "/heartbeat", json=body)
         except RouterRefusalError as refusal:
-            self._refused(refusal)
+            self._refused(refusal, opened)
             raise
         for one in held:
+            if one != self._leases.of(one.job):
+                continue  # settled, or taken anew, while the answer was under way
             match beaten.leases.get(one.lease, "lost") if beaten is not None else "lost":
                 case "ok":
                     self._renewed[one.job] = asked
@@ -174,6 +205,7 @@ class Session:
         now = self._clock.monotonic()
         for one in held:
             if now - self._renewed.setdefault(one.job, now) > lasts + GRACE_SECONDS:
+                del self._renewed[one.job]
                 told.lost(one.job)
 
     async def _listen(self, told: Told) -> None:
@@ -189,7 +221,7 @@ class Session:
                 said = await self._http.call(calls.Leased, "GET", path, wait=_ORDERS_SECONDS)
             except TransportError as error:
                 if isinstance(error, RouterRefusalError):
-                    self._refused(error)
+                    self._refused(error, opened)
                 await anyio.sleep(_RETRY_SECONDS)
             else:
                 self._obey(() if said is None else said.orders, told)
@@ -227,7 +259,7 @@ class Session:
                 await to_thread.run_sync(self._instance.opened)
             return self._open
 
-    def _refused(self, refusal: RouterRefusalError) -> None:
+    def _refused(self, refusal: RouterRefusalError, of: calls.Session) -> None:
         """A session that the Router does not know any more is opened anew by the next call."""
-        if refusal.code == "session.unknown":
+        if refusal.code == "session.unknown" and self._open is of:
             self._open = None

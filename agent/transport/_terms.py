@@ -1,4 +1,4 @@
-"""What the link to a Router is told: where Routers are, where the agent keeps what it needs, and what it says of itself."""
+"""What the link to a Router is told: where Routers are, where the agent keeps what it needs, and who it is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

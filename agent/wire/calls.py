@@ -61,6 +61,12 @@ class Beaten(Reply):
     leases: Annotated[dict[Ulid, Literal["ok", "cancel", "lost"]], Field(max_length=4096)]
 
 
+class Landed(Reply):
+    """Where the job stands after its result, or the refusal of its envelope, came."""
+
+    state: Annotated[str, Field(max_length=32)]
+
+
 class PartsHeld(Reply):
     """Which parts of a result the Router has, by index: SHA-256 of each."""
 

@@ -62,7 +62,9 @@ def _final(result: Masked | Document | Analysis) -> Disclosure:
             return replace(result.disclosure, pii=result.tally.pii, suppressed=result.tally.suppressed)
         case Analysis(result=Masked() as rows):
             found = {**result.disclosure.pii, **result.pii, **rows.tally.pii}
-            return replace(result.disclosure, pii=found, suppressed=rows.tally.suppressed)
+            return replace(
+                result.disclosure, pii=found, suppressed=result.disclosure.suppressed + rows.tally.suppressed
+            )
         case Analysis():
             return replace(result.disclosure, pii={**result.disclosure.pii, **result.pii})
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.core.catalog import Catalog, Column, Index, Relation
-from agent.core.errors import Fault
+from agent.core.errors import Fault, Refuse
 from agent.core.limits import Limits
 from agent.sources import mysql, sqlite
 from tests.attacks.test_order import OPEN, PEOPLE, POLICY, plan, rows, two
@@ -31,6 +31,7 @@ STATEMENTS = [
     "SELECT id FROM few",
     "SELECT count(*) AS n, sum(id) AS total FROM few",
     "SELECT word FROM staff GROUP BY word LIMIT 4",
+    "SELECT word FROM staff LIMIT 9",
 ]
 COLLECTED = {
     "sqlite": "SELECT group_concat(id) AS ids FROM staff",
@@ -39,13 +40,17 @@ COLLECTED = {
 }
 
 
+LONG = "x" * 1_100
+"""More than MariaDB looks at when it sorts."""
+
+
 def script(factor: int, key: str, end: str = "") -> str:
     """Everyone's pay is another in another world, and rows lie in its order; nothing else differs."""
     people = [
-        f"({n}, 'd{n % 3}', {n * factor % 997}, '{'Aa'[n % 2]}{n % 5}')"
+        f"({n}, 'd{n % 3}', {n * factor % 997}, '{'Aa'[n % 2]}{LONG}{n % 5}')"
         for n in sorted(range(1, PEOPLE + 1), key=lambda n: n * factor % 997)
     ]
-    columns = f"id INTEGER, dep VARCHAR(8), pay INTEGER {key}, word VARCHAR(8)"
+    columns = f"id INTEGER, dep VARCHAR(8), pay INTEGER {key}, word VARCHAR(2000)"
     view = "CREATE VIEW few AS SELECT id FROM staff LIMIT 7"
     return f"CREATE TABLE staff ({columns}){end};\nINSERT INTO staff VALUES {', '.join(people)};\n{view};\n"
 
@@ -96,6 +101,9 @@ def test_postgres_cluster(postgres: Postgres) -> None:
         configs.append(postgres_config(postgres, database))
     with two(configs) as worlds:
         agree(worlds, "postgres")
+        for sql in ("SELECT id FROM staff", "SELECT count(*) AS n FROM staff"):
+            with pytest.raises(Refuse, match="which a sample tells"):
+                plan(f"{sql} TABLESAMPLE SYSTEM (50) REPEATABLE (1)", worlds[0].catalog())
 
 
 def test_postgres_partitions(postgres: Postgres) -> None:

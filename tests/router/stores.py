@@ -29,8 +29,15 @@ def sqlite(folder: Path) -> Store:
 
 
 @contextmanager
-def postgres(server: pg.Postgres) -> Iterator[Callable[[], Store]]:
+def postgres(server: pg.Postgres) -> Iterator[Callable[[], PostgresStore]]:
     """Makes stores over one fresh database, which goes with the block."""
+    with database(server) as address:
+        yield lambda: PostgresStore(address)
+
+
+@contextmanager
+def database(server: pg.Postgres) -> Iterator[str]:
+    """The address of a fresh database with the Router's tables, which goes with the block."""
     name = f"router_{next(_NUMBERS)}"
     with server.admin() as con:
         con.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -38,7 +45,7 @@ def postgres(server: pg.Postgres) -> Iterator[Callable[[], Store]]:
     address = make_conninfo(host=str(server.folder), port=server.port, user=pg.SUPERUSER, dbname=name)
     migrate.upgrade(address)
     try:
-        yield lambda: PostgresStore(address)
+        yield address
     finally:
         with server.admin() as con:
             con.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

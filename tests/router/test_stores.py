@@ -33,6 +33,17 @@ def test_a_job_from_submission_to_its_result(world: World) -> None:
     assert (found.manifest, found.inline, found.parts) == (b"m" * 900, b"p" * 1044, (("p" * 64, 1040),))
 
 
+def test_a_result_whose_parts_lie_elsewhere(world: World) -> None:
+    agent = world.agent()
+    job, offered = world.running(world.session(agent), agent)
+    whole = complete_of(agent, job, offered)
+    done = world.do(ops.Complete(agent, job.id, offered.lease_id, offered.fence, whole.manifest, None))
+    found = world.store.result("acme", job.id)
+    assert done.job.state == "succeeded"
+    assert found is not None
+    assert (found.inline, found.parts) == (None, (("p" * 64, 1040),))
+
+
 def test_the_same_envelope_again_is_the_same_job(world: World) -> None:
     job = world.job()
     assert world.do(submit(job)).id == job.id

@@ -64,7 +64,7 @@ class MariaDb:
 
     def config(self, database: str, **more: object) -> dict[str, object]:
         """The source as sandbox.yaml would name it."""
-        return servers.config("mysql", self.port, database, **more)
+        return servers.config("mysql", self.port, database, more)
 
 
 def program() -> str | None:

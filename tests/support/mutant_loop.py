@@ -111,6 +111,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     gc.collect()
     gc.freeze()  # else the first collection in a fork copies all that they share
     _Loop(session, order, _reach(session, order)).run()
+    gc.unfreeze()
     return True
 
 
@@ -157,7 +158,8 @@ def _run(session: pytest.Session, items: Sequence[pytest.Item]) -> Iterator[tupl
     plugins.unregister(name="terminalreporter")
     watch = _Watch()
     plugins.register(watch, "watch")
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for place, item in enumerate(items):
+        following = items[place + 1] if place + 1 < len(items) else None
         watch.failed, start = "", time.process_time()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         yield item, time.process_time() - start, watch.failed

@@ -64,7 +64,7 @@ class Postgres:
 
     def config(self, database: str, **more: object) -> dict[str, object]:
         """The source as sandbox.yaml would name it."""
-        return servers.config("postgres", self.port, database, **more)
+        return servers.config("postgres", self.port, database, more)
 
 
 @contextmanager

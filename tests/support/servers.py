@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -69,8 +69,8 @@ def wait_for(ready: Callable[[], bool], home: Path, process: "subprocess.Popen[b
         time.sleep(0.05)
 
 
-def config(kind: str, port: int, database: str, **more: object) -> dict[str, object]:
-    """The source as sandbox.yaml would name it."""
+def config(kind: str, port: int, database: str, more: Mapping[str, object]) -> dict[str, object]:
+    """The source as sandbox.yaml would name it; what `more` says counts."""
     return {
         "type": kind,
         "host": "127.0.0.1",

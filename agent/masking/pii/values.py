@@ -89,8 +89,9 @@ class _Groups:
         """The same value out of the scanned scalars, asked for in the same order."""
         if isinstance(value, dict):
             made: dict[str, Any] = {}
+            numbers: dict[str, int] = {}
             for key, inner in value.items():
-                shown = _unused(next(clean["text", _NAMES]), made)
+                shown = _unused(next(clean["text", _NAMES]), made, numbers)
                 made[shown] = self.rewritten(inner, key, clean)
             return made
         if isinstance(value, list):
@@ -113,8 +114,10 @@ def _array(kind: str, items: list[Any]) -> Any:
     return pa.array(items, pa.int64() if kind == "number" else pa.large_string())
 
 
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    """Two members may be called alike once they are masked: none is lost."""
-    if name not in taken:
-        return name
-    return next(numbered for count in range(2, len(taken) + 3) if (numbered := f"{name} ({count})") not in taken)
+def _unused(name: str, taken: Mapping[str, Any], numbers: dict[str, int]) -> str:
+    """Two members may be called alike once they are masked: none is lost. `numbers` says where each name has got to."""
+    shown = name
+    while shown in taken:
+        numbers[name] = numbers.get(name, 1) + 1
+        shown = f"{name} ({numbers[name]})"
+    return shown

@@ -23,18 +23,46 @@ _VEGA = re.compile(r"application/vnd\.vegalite\.v[1-9]\d?\+json", re.ASCII)
 _PROSE = {"title", "subtitle", "text", "description", "name", "field"}
 _VEGA_DATA = frozenset({"values", "datasets"})
 # `url` and `href` are also channels of a mark; `usermeta` configures the page that embeds a chart.
-_VEGA_KEYS = {"url", "href", "src", "usermeta", "image", "loader"}
+# `pivot` makes names of values.
+_VEGA_KEYS = {"url", "href", "src", "usermeta", "image", "loader", "pivot"}
+# A tooltip draws its member `image` as a picture from an address: by an expression or a name, also of the data.
+_BUILDS = re.compile(r"\bimage\b|\\[xu0-7]", re.IGNORECASE)
+_QUOTES = re.compile(r"[\\\[\]\s'\"]")
+# A control that sets a parameter is an <input>, of which every other member becomes an attribute: `onfocus` too.
+_CONTROL = frozenset({"input", "name", "options", "labels", "min", "max", "step", "debounce", "placeholder", "legend"})
+_CONTROLS = {
+    "checkbox",
+    "radio",
+    "range",
+    "select",
+    "text",
+    "number",
+    "search",
+    "color",
+    "date",
+    "month",
+    "week",
+    "time",
+}
 # `src` and `bdata`: columns by reference and as opaque bytes. Tiles and images are fetched from a server.
 _PLOTLY_KEYS = {"bdata", "images", "mapbox", "map", "src", "xsrc", "ysrc", "config"}
+# Buttons change members by their path: `images[0].source`.
+_STEPS = re.compile(r"[.\[\]]+")
+# The style of a <span> stands in the page as it is, its entities read: colours and fonts need no function but these.
+_STYLED = re.compile(r"<[^<>]*\bstyle\s*=[^<>]*>?", re.IGNORECASE)
+_COLOUR = re.compile(r"\b(?:rgb|hsl)a?\([\d\s.,%]*\)", re.IGNORECASE)
+_REACHING = re.compile(r"[(\\&@]")
 TILES: Final = {f"{kind}{where}" for kind in ("scatter", "choropleth", "density") for where in ("map", "mapbox")} | {
     "map",
     "mapbox",
 }
 """What plotly draws over a map that it fetches piece by piece."""
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.\-]*://|^\s*//|\b(?:javascript|vbscript|data|blob|file)\s*:", re.IGNORECASE)
+# These patterns meet texts of any length: none may look at a place more than once or twice.
+_ADDRESS = re.compile(r"[a-z0-9+.\-]://|^\s*//|\b(?:javascript|vbscript|data|blob|file)\s*:", re.IGNORECASE)
 MARKUP: Final = re.compile(
-    r"<\s*/?\s*(?:a|script|img|image|iframe|object|embed|svg|style|link|meta|base|form|video|audio)\b", re.IGNORECASE
+    r"<\s*(?:/\s*)?(?:a|script|img|image|iframe|object|embed|svg|style|link|meta|base|form|video|audio)\b",
+    re.IGNORECASE,
 )
 """Tags that plotly's own small markup may not hold: a link at the least."""
 
@@ -71,11 +99,44 @@ def vega(spec: Any) -> str:
     for key, value in _walk(spec, skip=_VEGA_DATA):
         if key in _VEGA_KEYS:
             return f"a specification may not hold {key}"
-        if key in {"type", "mark"} and value == "image":
-            return "a specification may not hold images"
-        if isinstance(value, str) and key not in {*_PROSE, "$schema"} and _ADDRESS.search(value):
-            return "a specification may not hold an address"
+        if key == "bind" and not _binds(value):
+            return "a specification may not hold this control"
+        if isinstance(value, str) and (why := _vega_text(key, value)):
+            return why
+        if isinstance(value, dict) and any(map(_named_image, (value[name] for name in _VEGA_DATA if name in value))):
+            return "a specification may hold no column called image: a tooltip would fetch it"
     return ""
+
+
+def _vega_text(key: str, value: str) -> str:
+    if _QUOTES.sub("", value) == "image" or (key == "content" and value == "data"):
+        return "a specification may hold no images, nor what a tooltip would take for one"
+    if key in {*_PROSE, "$schema"}:
+        return ""
+    if _ADDRESS.search(value):
+        return "a specification may not hold an address"
+    return "an expression may hold no image, and no character by its number" if _BUILDS.search(value) else ""
+
+
+def _named_image(data: Any) -> bool:
+    """Whether a column is called as the picture of a tooltip, or may be: of data that is one text."""
+    if isinstance(data, str):
+        return _BUILDS.search(data) is not None
+    return any(_QUOTES.sub("", key) == "image" for key, _ in _walk(data, skip=frozenset()))
+
+
+def _binds(value: Any) -> bool:
+    """Whether it is a plain control, several by the names of their fields, or something of the chart itself."""
+    if not isinstance(value, dict):
+        return isinstance(value, str)
+    if value and all(isinstance(inner, dict) for inner in value.values()):
+        return all(map(_is_control, value.values()))
+    return _is_control(value)
+
+
+def _is_control(value: dict[str, Any]) -> bool:
+    kind = value.get("input", "text")
+    return not value.keys() - _CONTROL and isinstance(kind, str) and kind in _CONTROLS
 
 
 def _schema_is_own(value: Any) -> bool:
@@ -88,15 +149,22 @@ def plotly(spec: Any) -> str:
     """A plotly figure whose data is inside, and that leads nowhere."""
     if not isinstance(spec, dict) or not isinstance(spec.get("data"), list) or set(spec) - {"data", "layout", "frames"}:
         return "it is not a plotly figure"
-    for key, value in _walk(spec, skip=frozenset()):
-        if key in _PLOTLY_KEYS and value:
-            return f"a figure may not hold {key}"
-        if key == "type" and (value == "image" or value in TILES):
-            return "a figure may not hold images or tiles"
-        if isinstance(value, str) and MARKUP.search(value):
-            return "a figure may not hold links or other markup"
-        if isinstance(value, str) and key in {"source", "style", "url", "href"} and _ADDRESS.search(value):
-            return "a figure may not hold an address"
+    for path, value in _walk(spec, skip=frozenset()):
+        steps = [step for step in _STEPS.split(path) if step and not step.isdecimal()]
+        if value and (named := next((step for step in steps if step in _PLOTLY_KEYS), "")):
+            return f"a figure may not hold {named}"
+        if isinstance(value, str) and (why := _plotly_text(steps[-1] if steps else "", value)):
+            return why
+    return ""
+
+
+def _plotly_text(key: str, value: str) -> str:
+    if key == "type" and (value == "image" or value in TILES):
+        return "a figure may not hold images or tiles"
+    if MARKUP.search(value) or any(_REACHING.search(_COLOUR.sub("", tag)) for tag in _STYLED.findall(value)):
+        return "a figure may not hold links or other markup"
+    if key == "geojson" or (key in {"source", "style", "url", "href"} and _ADDRESS.search(value)):
+        return "a figure may not hold an address"
     return ""
 
 

@@ -3,6 +3,9 @@
 import base64
 import binascii
 import re
+import string
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -30,7 +33,7 @@ _ATTRIBUTES: Final = {
 _HREF = f"{LINK} href"
 _PNG_DATA = "data:image/png;base64,"
 # A function in a value either draws or points into the same picture.
-_FUNCTION = re.compile(r"([\w-]*)\s*\(\s*([^)]*)")
+_WORD: Final = string.ascii_letters + string.digits + "-_"
 _FUNCTIONS = {"rgb", "rgba", "matrix", "translate", "scale", "rotate", "skewX", "skewY"}
 _PLAIN_VALUE = re.compile(r"[^@\\<>{}]*")
 _ADDRESS = re.compile(r"//|(?:script|data|blob|file)\s*:", re.IGNORECASE)
@@ -86,9 +89,14 @@ def _attribute(element: str, key: str, value: str) -> bool:
         return value.startswith("#") or (element == "image" and _is_picture(value))
     if key not in _ATTRIBUTES or not _PLAIN_VALUE.fullmatch(value) or _ADDRESS.search(value):
         return False
-    return all(
-        name in _FUNCTIONS or (name == "url" and target.startswith("#")) for name, target in _FUNCTION.findall(value)
-    )
+    return all(name in _FUNCTIONS or (name == "url" and target.startswith("#")) for name, target in _functions(value))
+
+
+def _functions(value: str) -> Iterator[tuple[str, str]]:
+    """The word before each opening bracket, and what follows it."""
+    for before, behind in pairwise(value.split("(")):
+        word = before.rstrip()
+        yield word[len(word.rstrip(_WORD)) :], behind.lstrip()
 
 
 def _is_picture(value: str) -> bool:

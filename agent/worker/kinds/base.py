@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -99,11 +99,20 @@ class Notes:
             bytes=tally.bytes,
             truncated=tally.truncated,
             engine_seconds=round(self.engine_seconds + sum(one.engine_seconds for one in self.inputs.values()), 6),
-            pii=_plainly(self.pii),
-            suppressed=tally.suppressed,
+            pii=self._pii(),
+            suppressed=tally.suppressed
+            + sum(one.masked.tally.suppressed for one in self.inputs.values() if one.masked),
             program_sha256=self.program_sha256,
             inputs=tuple(one.as_input(path, source) for (path, source), one in self.inputs.items()),
         )
+
+    def _pii(self) -> dict[str, int]:
+        """What the second net found, by names that hold no value: a program calls its columns as it likes."""
+        found = Counter(_plainly(self.pii, [path for path, _ in self.inputs]))
+        if self.analysis is not None and isinstance(self.analysis.result, Masked):
+            for key, count in self.analysis.result.tally.pii.items():
+                found[f"result: {key.rpartition(': ')[2]}"] += count
+        return dict(found)
 
     def as_input(self, name: str, source: str) -> InputFacts:
         """The same of an input."""
@@ -139,12 +148,17 @@ def digest(text: str) -> str:
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _plainly(pii: Mapping[str, int]) -> dict[str, int]:
-    """`column: kind` -> count, where a column's name that a statement could fill with anything is `?`."""
+def _plainly(pii: Mapping[str, int], inputs: Sequence[str]) -> dict[str, int]:
+    """`column: kind` -> count, where a column's name that a statement could fill with anything is `?`.
+
+    Columns of a program's `inputs` stand behind the input's own name.
+    """
     found: Counter[str] = Counter()
     for key, count in pii.items():
         column, _, kind = key.rpartition(": ")
-        found[f"{plain_name(column)}: {kind}"] += count
+        path = max((one for one in inputs if column.startswith(f"{one}.")), key=len, default="")
+        shown = f"{path}.{plain_name(column[len(path) + 1 :])}" if path else plain_name(column)
+        found[f"{shown}: {kind}"] += count
     return dict(found)
 
 

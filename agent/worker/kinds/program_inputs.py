@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from agent.core.errors import Fault, Refuse
 from agent.core.job import InlineTable, PythonTask, SqlTask
-from agent.core.table import Disclosure, Table
+from agent.core.table import Disclosure, Table, Tally
 from agent.masking.release import Caps, Form, passed
 from agent.wire import inline
 from agent.worker.kinds.base import Bench, Notes
@@ -121,6 +121,7 @@ def disclosed(bench: Bench, notes: Notes) -> Disclosure:
 def _with(found: Disclosure, path: str, prefix: str, notes: Notes) -> Disclosure:
     own = notes.disclosure
     assert own is not None
+    tally = notes.masked.tally if notes.masked is not None else Tally()
     relations = tuple(prefix + name for name in own.relations)
     columns = {prefix + name: rule for name, rule in own.columns.items()}
     return replace(
@@ -129,6 +130,8 @@ def _with(found: Disclosure, path: str, prefix: str, notes: Notes) -> Disclosure
         columns={**found.columns, **columns},
         notes=(*found.notes, *_notes(path, relations, notes)),
         statement="\n".join(filter(None, (found.statement, own.statement and f"-- {path}\n{own.statement}"))),
+        pii={**found.pii, **{f"{path}.{key}": count for key, count in tally.pii.items()}},
+        suppressed=found.suppressed + tally.suppressed,
     )
 
 

@@ -126,3 +126,36 @@ def test_the_net_reads_the_words_of_a_picture_and_not_its_coordinates() -> None:
     for hidden in ("<svg><![CDATA[ada@example.org]]></svg>", '<!DOCTYPE x [<!ENTITY a "b">]><svg/>'):
         with pytest.raises(ChartError):
             cleaned("chart 1", SVG, hidden.encode(), net(), with_data=True)
+
+
+def test_without_data_no_value_stands_in_a_layout_or_a_trace() -> None:
+    """As plotly's express draws a figure that is split by colour, facets and frames, with sizes of a column."""
+    figure = {
+        "data": [
+            {"type": "scatter", "marker": {"size": [1.0], "sizeref": 777.1, "sizemode": "area"}, "x0": 7772},
+            {"type": "indicator", "value": 7773, "delta": {"reference": 7774}, "gauge": {"axis": {"range": [0, 7775]}}},
+        ],
+        "layout": {
+            "xaxis": {
+                "title": {"text": "city"},
+                "categoryarray": ["secret-1"],
+                "tickvals": [7776],
+                "ticktext": ["secret-2"],
+            },
+            "annotations": [{"text": "seg=secret-3", "showarrow": False}, {"text": "mine", "x": 1}],
+            "sliders": [{"steps": [{"label": "secret-4", "args": [["secret-4"]]}]}],
+        },
+    }
+    thin = clean(PLOTLY, figure, with_data=False)
+    assert "secret" not in json.dumps(thin)
+    assert "777" not in json.dumps(thin)
+    assert thin["layout"]["xaxis"] == {"title": {"text": "city"}}
+    assert thin["layout"]["annotations"] == [{"text": "mine", "x": 1}]
+    assert clean(PLOTLY, figure) == figure
+
+
+def test_without_data_no_digest_of_it_stands_in_its_name() -> None:
+    name, other = f"data-{'a1' * 16}", f"data-{'b2' * 16}"
+    spec = {"hconcat": [{"data": {"name": name}}, {"data": {"name": other}}, {"data": {"name": name}}]}
+    thin = clean(VEGA, spec, with_data=False)
+    assert [view["data"]["name"] for view in thin["hconcat"]] == ["data-1", "data-2", "data-1"]

@@ -159,6 +159,9 @@ def test_the_proof_is_asked(monkeypatch):
         "SELECT a.x FROM (SELECT a.meridyen_s1 AS x FROM (SELECT id AS meridyen_s1 FROM t) AS a) AS a",
         "SELECT 1 FROM (SELECT a.meridyen_s1 AS meridyen_s2 FROM (SELECT id AS meridyen_s1 FROM t) AS a LIMIT 1) AS b HAVING count(DISTINCT b.meridyen_s2) >= 3",
         "WITH c AS (SELECT id AS meridyen_s1 FROM t) SELECT 1 FROM c",
+        "SELECT 1 FROM (SELECT id AS meridyen_s1 FROM t) AS a JOIN (SELECT id AS meridyen_s2 FROM t) AS b ON TRUE HAVING count(DISTINCT a.meridyen_s1) >= 3",
+        "SELECT 1 FROM u JOIN (SELECT id AS meridyen_s2 FROM t) AS b ON TRUE",
+        "SELECT a.meridyen_s1 AS meridyen_s3 FROM (SELECT id AS meridyen_s1 FROM t) AS a, (SELECT id AS meridyen_s2 FROM t) AS b",
     ],
 )
 def test_what_the_proof_does_not_let_pass(sql):

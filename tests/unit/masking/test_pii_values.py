@@ -6,7 +6,7 @@ import pytest
 
 from agent.core.errors import Refuse
 from agent.masking.pii.config import PiiNet
-from agent.masking.pii.values import ValueNet
+from agent.masking.pii.values import ValueNet, _unused
 
 MAIL, CARD, SSN = "ada@example.org", 4111111111111111, "219-09-1234"
 
@@ -42,6 +42,22 @@ def test_the_name_beside_a_value_makes_weaker_forms_count() -> None:
 def test_members_that_are_masked_alike_are_all_kept() -> None:
     given = {"a@example.org": 1, "b@example.org": 2, "[email] (2)": 3}
     assert sorted(net().value("result", given).values()) == [1, 2, 3]
+
+
+def test_many_members_are_masked_alike_in_one_pass() -> None:
+    class Counting(dict[str, int]):
+        looks = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.looks += 1
+            return super().__contains__(name)
+
+    made, numbers = Counting({"[email] (3)": -1}), dict[str, int]()
+    for number in range(1000):
+        made[_unused("[email]", made, numbers)] = number
+    assert list(made.values()) == [-1, *range(1000)]
+    assert list(made)[:4] == ["[email] (3)", "[email]", "[email] (2)", "[email] (4)"]
+    assert made.looks < 3000, "each name is not looked for from the first number on"
 
 
 def test_a_text_is_looked_at_whole() -> None:

@@ -124,6 +124,20 @@ def test_entities_and_encodings_are_refused() -> None:
 GOOD_VEGA = {
     "plain": {"data": {"values": [{"u": "https://example.org", "href": "x", "url": "y"}]}, "mark": "bar"},
     "named": {"datasets": {"d": [{"a": 1}]}, "data": {"name": "d"}, "mark": {"type": "line"}},
+    "controls": {
+        "params": [
+            {"name": "a", "bind": {"input": "range", "min": 1, "max": 9, "name": "n"}},
+            {
+                "name": "b",
+                "select": "point",
+                "bind": {"x": {"input": "select", "options": [1, 2], "labels": ["a", "b"]}},
+            },
+            {"name": "c", "select": "interval", "bind": "scales"},
+            {"name": "d", "select": {"type": "point", "fields": ["x"]}, "bind": {"legend": "dblclick"}},
+        ]
+    },
+    "tooltips": {"mark": {"type": "bar", "tooltip": True}, "encoding": {"tooltip": [{"field": "images"}]}},
+    "patterns": {"transform": [{"filter": "test(/^\\\\d+$/, datum.a)"}]},
     "prose": {"title": {"text": "Source: https://example.org", "subtitle": ["see http://x"]}, "mark": "bar"},
 }
 BAD_VEGA = {
@@ -140,6 +154,25 @@ BAD_VEGA = {
         "title": {"text": {"expr": "'//example.org'"}},
         "params": [{"expr": "'data:text/html,x'"}],
     },
+    "a control's handler": {
+        "params": [{"name": "a", "bind": {"input": "text", "autofocus": "", "onfocus": "alert(1)"}}]
+    },
+    "a field's control": {"params": [{"name": "a", "bind": {"x": {"input": "text", "onfocus": "alert(1)"}}}]},
+    "a control without a kind": {"params": [{"name": "a", "bind": {"onfocus": "alert(1)"}}]},
+    "a control that posts": {"params": [{"name": "a", "bind": {"input": "file"}}]},
+    "a control elsewhere": {"params": [{"name": "a", "bind": {"input": "text", "element": "#login"}}]},
+    "a control of no kind": {"params": [{"name": "a", "bind": {"input": ["text"]}}, {"bind": ["x"]}]},
+    "a tooltip's picture": {"data": {"values": [{"image": "https://example.org"}]}},
+    "a tooltip's picture further in": {"datasets": {"d": [{"o": {"image": "https://example.org"}}]}},
+    "a tooltip's picture in text": {"data": {"values": "image\nhttps://example.org"}},
+    "a tooltip's picture in escaped text": {"data": {"values": '[{"im\\u0061ge":1}]', "format": {"type": "json"}}},
+    "a tooltip of all": {"mark": {"type": "bar", "tooltip": {"content": "data"}}},
+    "a tooltip's name": {"encoding": {"tooltip": [{"field": "a", "title": "image"}]}},
+    "a tooltip's quoted name": {"encoding": {"tooltip": [{"field": "['im\\age']"}]}},
+    "a tooltip's made-up name": {"transform": [{"calculate": "'ht' + 'tps:'", "as": "image"}]},
+    "a tooltip's object": {"mark": {"tooltip": {"expr": "{image: 'ht' + 'tps:/' + '/e.org'}"}}},
+    "a tooltip's escaped object": {"mark": {"tooltip": {"expr": "{'im\\x61ge': 'ht' + 'tps:/' + '/e.org'}"}}},
+    "names of values": {"transform": [{"pivot": "a", "value": "b", "groupby": ["c"]}]},
     "script": {"config": {"background": "javascript:alert(1)"}},
 }
 
@@ -166,7 +199,7 @@ GOOD_PLOTLY = {
     "heat": {"data": [{"type": "heatmap", "z": [[1]]}], "layout": {"template": {"data": {"heatmap": [{}]}}}},
     "flows": {
         "data": [{"type": "sankey", "link": {"source": [0], "target": [1]}}],
-        "layout": {"title": {"text": "<b>x</b><br>"}},
+        "layout": {"title": {"text": "<b>x</b><br><span style='color: rgb(1, 2, 3); font-size: 9px'>y (z) & a</span>"}},
     },
 }
 BAD_PLOTLY = {
@@ -175,6 +208,19 @@ BAD_PLOTLY = {
     "markup": {"data": [{"hovertemplate": "< script>"}], "layout": {}},
     "images": {"data": [], "layout": {"images": [{"source": "https://example.org/x.png"}]}},
     "image trace": {"data": [{"type": "image", "source": "data:image/png;base64,"}], "layout": {}},
+    "countries from elsewhere": {"data": [{"type": "choropleth", "geojson": "https://example.org/x"}], "layout": {}},
+    "countries by the page": {"data": [{"type": "choropleth", "geojson": "x.json"}], "layout": {}},
+    "a button's image": {
+        "data": [],
+        "layout": {"updatemenus": [{"buttons": [{"method": "relayout", "args": [{"images[0].source": "x"}]}]}]},
+    },
+    "a button's countries": {
+        "data": [],
+        "layout": {"updatemenus": [{"buttons": [{"method": "restyle", "args": [{"geojson": ["x"]}]}]}]},
+    },
+    "a style that fetches": {"data": [], "layout": {"title": {"text": "<span style='mask: url(//e.org)'>x</span>"}}},
+    "a style in entities": {"data": [], "layout": {"title": {"text": "<span style='mask: ur&#108;&#40;//e.org'>x"}}},
+    "a kind that is none": {"data": [{"type": ["scattermap"]}, {"type": {"a": ["bar"]}}], "layout": {}},
     "tiles": {"data": [{"type": "scattermap"}], "layout": {}},
     "older tiles": {"data": [], "layout": {"mapbox": {"style": "https://example.org"}}},
     "opaque bytes": {"data": [{"x": {"dtype": "f8", "bdata": "AAAA"}}], "layout": {}},
@@ -198,6 +244,20 @@ def test_a_figure_that_leads_somewhere_is_refused(name: str) -> None:
 def test_what_is_not_strict_json_is_refused(data: bytes) -> None:
     assert problem(pictures.PLOTLY, data)
     assert problem(VEGA, data)
+
+
+LONG = 400_000
+"""Whoever looks at each place of a text from each other one is not done with it in an hour."""
+
+
+@pytest.mark.parametrize("text", ["a" * LONG, "<" + " " * LONG, "<b style" * (LONG // 8), "data " * (LONG // 5)])
+def test_a_long_text_is_looked_at_once(text: str) -> None:
+    assert problem(VEGA, {"$schema": SCHEMA, "mark": {"type": "bar", "x": text}}) == ""
+    assert problem(pictures.PLOTLY, {"data": [{"source": text}], "layout": {}}) == ""
+    assert problem("image/svg+xml", drawing(f'<path d="{text.replace("<", "(")}"/>')) in {
+        "",
+        "the SVG holds an attribute that is not allowed",
+    }
 
 
 @pytest.mark.parametrize(

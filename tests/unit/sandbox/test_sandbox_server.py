@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from agent.sandbox import channel, scratch
+from agent.sandbox.jobs import usable
+from agent.sandbox.messages import SandboxRequest
 from tests.unit.sandbox import bare
 from tests.unit.sandbox.bare import Bare
 
@@ -53,6 +56,32 @@ say({
     "import": attempt(lambda: __import__("sqlite3") and None),
 })
 """
+
+
+def test_a_scratch_folder_has_a_size() -> None:
+    """The kernel takes a size of 0 for none."""
+    for size in (0, 1e-9, 0.5):
+        with pytest.raises(ValidationError):
+            SandboxRequest(wall_seconds=1, cpu_seconds=1, memory_mb=1, scratch_mb=size)
+
+
+def test_a_request_needs_the_ends_of_five_pipes(tmp_path: Path) -> None:
+    """A child that were given the reader of its own end as its input would hide that its worker has left."""
+    file = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(5)]
+    try:
+        whole = [pipes[0][0], *(writing for _, writing in pipes[1:])]
+        assert usable(whole)
+        assert not usable([pipes[4][0], *whole[1:]])
+        assert not usable([*whole[:3], whole[2], whole[4]])
+        assert not usable(whole[:4])
+        assert not usable([whole[1], *whole[1:]])
+        assert not usable([*whole[:4], pipes[4][0]])
+        assert not usable([*whole[:4], file])
+    finally:
+        os.close(file)
+        for fd in (fd for pipe in pipes for fd in pipe):
+            os.close(fd)
 
 
 def test_facts_of_the_jail(server: Bare) -> None:

@@ -61,6 +61,10 @@ def test_forbidden_calls(table: Syscalls, name: str) -> None:
     assert verdict(table, name) == denied(errno.EPERM)
 
 
+def test_a_shared_channel_cannot_be_shut(table: Syscalls) -> None:
+    assert verdict(table, "shutdown", 5, 1) == denied(0)
+
+
 def test_ordinary_calls_pass(table: Syscalls) -> None:
     program = seccomp.program(seccomp.worker_rules(PID), table)
     assert decide(program, READ[table.architecture], table.audit_arch) == ALLOW
@@ -138,6 +142,7 @@ if other == 0:
     process.die_with_parent(me)
     signal.pause()
 unix = socket.socket(socket.AF_UNIX)
+asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 unix.bind("\\0meridyen-seccomp-test-%d" % os.getpid())
 seccomp.install(seccomp.worker_rules(os.getpid()))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -148,8 +153,13 @@ def thread():
     it = threading.Thread(target=seen.append, args=("ran",))
     it.start()
     it.join()
+def shut():
+    asking.shutdown(socket.SHUT_RDWR)
+    asking.send(b"still")
+    return asked.recv(9).decode()
 seen = []
 said = {
+    "shut": attempt(shut),
     "listen": attempt(unix.listen),
     "socket": attempt(lambda: socket.socket(socket.AF_INET)),
     "exec": attempt(lambda: os.execv("/bin/true", ["true"])),
@@ -169,4 +179,4 @@ def test_in_force_in_a_real_process(alone: Alone) -> None:
     said = alone(INSTALLED)
     forbidden = ("listen", "socket", "exec", "fork", "ptrace", "kill", "memfd")
     assert {name: said[name] for name in forbidden} == dict.fromkeys(forbidden, "EPERM")
-    assert (said["thread"], said["seen"], said["self"]) == ("done", ["ran"], "done")
+    assert (said["thread"], said["seen"], said["self"], said["shut"]) == ("done", ["ran"], "done", "done")

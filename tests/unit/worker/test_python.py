@@ -219,6 +219,20 @@ def test_the_net_looks_at_inputs_and_at_what_comes_out(line: Line) -> None:
     assert "example.org" not in line.ended(made, policy=open_policy).message
 
 
+def test_what_the_net_found_is_counted_without_names_that_a_program_made(line: Line) -> None:
+    dropping = {"version": 1, "default": "keep", "release": {"pii_net": "drop_row"}}
+    seen = line.run(program("result = len(df)", df=PEOPLE), policy=dropping)
+    assert json.loads(seen.result) == 0
+    assert (dict(seen.disclosure.pii), seen.disclosure.suppressed) == ({"df.mail: email": 3}, 3)
+    facts = line.notes.facts()
+    assert (dict(facts.pii), facts.suppressed) == ({"df.mail: email": 3}, 3)
+    masking = {"version": 1, "default": "keep", "release": {"pii_net": "mask"}}
+    made = "import pandas as pd\nresult = pd.DataFrame({'Lovelace': ['ada' + chr(64) + 'example.org']})"
+    frame = line.run(program(made), policy=masking).result
+    assert [row for batch in frame.batches for row in batch.to_pylist()] == [{"Lovelace": "[email]"}]
+    assert dict(line.notes.facts().pii) == {"result: email": 1}
+
+
 @pytest.mark.parametrize(
     ("code", "ended"),
     [

@@ -1,4 +1,4 @@
-"""`spiffe://DOMAIN/tenant/TENANT/agent/NAME` and `…/submitter/NAME` <-> who that is, and where a certificate says it."""
+"""`spiffe://DOMAIN/tenant/TENANT/agent/NAME` and `…/submitter/NAME` <-> who that is, as certificates say."""
 
 import re
 from dataclasses import dataclass

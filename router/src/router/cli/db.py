@@ -13,7 +13,7 @@ def upgrade(data: Folder = DEFAULT) -> None:
     from router.cli.render import put
     from router.cli.site import settings, store_of
 
-    database = settings(data).database
+    database = settings(data).address(data)
     if database is not None:
         from router.store.migrate import upgrade as migrate
 

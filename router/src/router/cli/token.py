@@ -34,12 +34,14 @@ def create(
 
     from agent.wire.ids import new_ulid
     from router.cli.render import put, put_json
-    from router.cli.site import SiteError, done, store_of
+    from router.cli.site import SiteError, done, is_named, store_of
     from router.core import ops
     from router.core.agents import NewToken
     from router.server.enroll import MAX_TOKEN_HOURS, token_hash
 
-    now, pools = time.time(), tuple(pool or ())
+    now, pools = time.time(), tuple(is_named("--pool", one) for one in pool or ())
+    is_named("--tenant", tenant)
+    granted = dict(_label(one) for one in label or ())
     if not submit and len(pools) != 1:
         raise SiteError("An agent's token is for one pool. Fix: add --pool NAME.")
     lasts = hours if hours is not None else None if submit else 1.0
@@ -52,21 +54,71 @@ def create(
         kind="submit" if submit else "enroll",
         tenant=tenant,
         pools=pools,
-        labels=dict(_label(one) for one in label or ()),
+        labels=granted,
         uses=None if submit else uses,
         expires=None if lasts is None else now + lasts * 3600,
         created=now,
         note=note,
     )
     with store_of(data) as store:
+        if output is not None:
+            write_new(output, secret + "\n")
         done(store, ops.PutToken(token))
     if output is not None:
-        _write(output, secret)
         put(f"token {token.id} written to {output}")
     elif as_json:
         put_json({"id": token.id, "token": secret, "expires": token.expires})
     else:
         put(secret)
+
+
+@app.command()
+def certificate(
+    data: Folder = DEFAULT,
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose.")],
+    name: Annotated[str, typer.Option(help="The submitter's.")],
+    output: Annotated[Path, typer.Option(help="New file (mode 0600) for key and certificate.")],
+    pool: Annotated[list[str] | None, typer.Option(help="The pools it may use; none: all. Repeatable.")] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=825, help="How long it counts.")] = 90.0,
+    note: Annotated[str, typer.Option(help="What it is for, for the list.")] = "",
+) -> None:
+    """Make a submitter's certificate, which stands in for a token. `router token revoke` ends it."""
+    import time
+
+    from agent.wire.ids import new_ulid
+    from router.ca.authority import new_key, private_pem
+    from router.ca.names import SubmitterId
+    from router.cli.render import put
+    from router.cli.site import SiteError, done, is_named, settings, store_of
+    from router.core import ops
+    from router.core.agents import NewToken
+    from router.server.enroll import certified
+    from router.service.files import Files, load
+
+    now, key = time.time(), new_key()
+    who = SubmitterId(tenant=is_named("--tenant", tenant), name=is_named("--name", name))
+    pools = tuple(is_named("--pool", one) for one in pool or ())
+    authority = load(Files(data), settings(data).domain)
+    issued = authority.submitter(key, who, now, days=days)
+    token = NewToken(
+        id=new_ulid(now),
+        hash=certified(who, authority.domain),
+        kind="submit",
+        tenant=tenant,
+        pools=pools,
+        labels={},
+        uses=None,
+        expires=issued.not_after,
+        created=now,
+        note=note or f"certificate of {name}",
+    )
+    with store_of(data) as store:
+        if store.token(token.hash) is not None:
+            raise SiteError(f"{name} has a certificate. Fix: `router token revoke` it first, or use another name.")
+        write_new(output, private_pem(key).decode() + issued.pem)
+        done(store, ops.PutToken(token))
+    put(f"certificate {token.id} written to {output}")
 
 
 @app.command("list")
@@ -120,7 +172,8 @@ def _label(written: str) -> tuple[str, str]:
     return name, value
 
 
-def _write(path: Path, secret: str) -> None:
+def write_new(path: Path, secret: str) -> None:
+    """A new file for this account only. Raises SiteError."""
     import os
 
     from router.cli.site import SiteError
@@ -130,7 +183,7 @@ def _write(path: Path, secret: str) -> None:
     except OSError as error:
         raise SiteError(f"{path} cannot be made ({error.strerror}). Fix: name a new file.") from None
     with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
+        file.write(secret)
 
 
 def _end(moment: float | None) -> str:

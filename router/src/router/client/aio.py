@@ -223,7 +223,7 @@ class AsyncClient:
         """Sign and send any task object of the protocol."""
         signed = tasks.signed(task, terms or Terms(), self._keys)
         headers = {"content-type": "application/jose"}
-        await self.calls.json("POST", "/jobs", content=signed.envelope, headers=headers)
+        _said(await self.calls.json("POST", "/jobs", content=signed.envelope, headers=headers))
         return AsyncJob(self, signed)
 
     async def sql(

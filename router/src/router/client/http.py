@@ -13,6 +13,7 @@ import httpx
 
 from router.client.errors import ConfigurationError, ResultError, RouterError, RouterUnavailableError
 
+MRES: Final = "application/vnd.meridyen.mres"
 _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 30.0
 _ATTEMPTS: Final = 5
@@ -86,6 +87,8 @@ class Calls:
             sink.truncate()
             size = 0
             async with self._asked("GET", url + path) as response:
+                if response.headers.get("content-type") != MRES:
+                    raise _foreign(response.status_code)
                 async for piece in response.aiter_raw():
                     size += len(piece)
                     if size > limit:

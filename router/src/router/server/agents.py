@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from agent.wire.ids import is_ulid, new_ulid
 from router.core import ops
-from router.core.agents import AgentId, Hello
+from router.core.agents import AgentId, Hello, SessionView
 from router.core.jobs import LEASE_SECONDS, Offered
 from router.core.problem import RouterProblem
 from router.server import messages
@@ -27,6 +27,7 @@ class AgentCalls:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._told: dict[str, frozenset[str]] = {}
 
     def routes(self) -> list[Route]:
         """Where each call is."""
@@ -56,6 +57,7 @@ class AgentCalls:
             version=said.version,
         )
         opened = await self._hub.writer.do(ops.OpenSession(hello, new_ulid(self._hub.now())))
+        self._hub.forget_sessions(agent)
         self._hub.sessions[opened.id] = opened
         for queue in (f"{opened.tenant}/agent:{opened.agent}", f"{opened.tenant}/pool:{opened.pool}"):
             self._hub.parking.wake(queue)  # what the session before was offered
@@ -91,10 +93,12 @@ class AgentCalls:
         """GET /v1/sessions/{id}/orders?wait=25: polled only while no lease call is open."""
         session = self._hub.session(_id(request, "session"), self._agent(request))
         wait = integer(request, "wait", 0, MAX_WAIT_SECONDS)
+        self._still_there(session)
         with self._hub.bell.listening(session_key(session.id)) as told:
             orders = self._orders(session.id)
             if not orders and wait:
                 await _first(told.wait(), _gone(request), seconds=wait)
+                self._still_there(session)
                 orders = self._orders(session.id)
         return answer(messages.LeaseOut(orders=orders)) if orders else Response(status_code=_NOTHING)
 
@@ -102,6 +106,7 @@ class AgentCalls:
         """POST /v1/lease?wait=25."""
         agent, said = self._agent(request), await read(request, messages.LeaseIn)
         session, wait = self._hub.session(said.session, agent), integer(request, "wait", 0, MAX_WAIT_SECONDS)
+        self._still_there(session)
         orders = self._orders(session.id)
         free = {slot: count for slot, count in said.free.items() if count}
         if not free:
@@ -109,7 +114,9 @@ class AgentCalls:
         offered: Sequence[Offered] = ()
         if not orders:
             offered = await self._hub.parking.lease(session, free, wait, _gone(request))
-            orders = [] if offered else self._orders(session.id)
+            if not offered:
+                self._still_there(session)
+                orders = self._orders(session.id)
         self._hub.seen[session.id] = self._hub.now()
         if not offered and not orders:
             return Response(status_code=_NOTHING)
@@ -154,13 +161,26 @@ class AgentCalls:
         return answer(messages.LandedOut(self._hub.changed(done).state, ""))
 
     def _agent(self, request: Request) -> AgentId:
-        agent = peer(request, self._hub.authority.domain)
-        if agent in self._hub.revoked:
+        return peer(request, self._hub)
+
+    def _still_there(self, session: SessionView) -> None:
+        """Neither the agent nor the Router went while the poll waited. Raises RouterProblem."""
+        if self._hub.closing:
+            raise RouterProblem("shutting_down", retry_after=1.0)
+        if AgentId(tenant=session.tenant, name=session.agent) in self._hub.revoked:
             raise RouterProblem("auth.invalid", "The agent was revoked.")
-        return agent
 
     def _orders(self, session: str) -> list[messages.Order]:
-        return [messages.Order("cancel", lease=lease) for lease in self._hub.store.cancelling(session)]
+        """What the session was not told yet: a poll must not end at once for as long as a job takes to end.
+
+        A heartbeat says it again, should this answer be lost.
+        """
+        cancelling = set(self._hub.store.cancelling(session))
+        told = self._told.get(session, frozenset()) & cancelling
+        self._told.pop(session, None)
+        if cancelling:
+            self._told[session] = frozenset(cancelling)
+        return [messages.Order("cancel", lease=lease) for lease in sorted(cancelling - told)]
 
 
 def _job_out(offered: Offered) -> messages.JobOut:

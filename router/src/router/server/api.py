@@ -7,13 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 from agent.wire import ids
 from router.core.agents import TokenView
 from router.core.jobs import State
 from router.core.problem import KINDS, RouterProblem
-from router.server.calls import problem_response
+from router.server.calls import http_problem, problem_response
 from router.server.results import MRES
 from router.server.schemas import Agent, Job, Jobs, Pool, Problem
 from router.server.submitters import SubmitterCalls
@@ -60,7 +59,7 @@ def api(hub: Hub, version: str) -> FastAPI:
         StoreError, lambda *_: problem_response(RouterProblem("store.unavailable", retry_after=2.0))
     )
     app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(Exception, lambda *_: problem_response(RouterProblem("internal")))
     return app
 
@@ -132,11 +131,3 @@ async def _malformed(_: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place = ".".join(str(one) for one in first.get("loc", ()))
     return problem_response(RouterProblem("request.malformed", f"{place} is not of its form."))
-
-
-async def _http(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException), "registered for it"
-    code = {404: "not_found", 405: "request.malformed"}.get(error.status_code, "request.malformed")
-    kind = KINDS[code]
-    said = {"code": code, "message": kind.meaning, "hint": kind.remedy}
-    return JSONResponse(said, error.status_code, dict(error.headers or {}))

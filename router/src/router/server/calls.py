@@ -1,22 +1,28 @@
 """Requests -> bodies of a known schema and size, answers -> bytes; whatever goes wrong -> a published problem."""
 
+import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-from cryptography import x509
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from router.ca.names import agent_of
 from router.core.agents import AgentId
 from router.core.problem import RouterProblem
 from router.server.messages import ProblemOut
 from router.server.protocol import PEER
+from router.service.hub import Hub
 from router.store.port import StoreError
 
 MAX_BODY_BYTES: Final = 256 * 1024
+SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
+_PATIENCE_SECONDS: Final = 30.0
+_MAX_DIGITS: Final = 15
+_PLACE: Final = re.compile(r"\$[.a-z_\[\]]*")
 _JSON: Final = "application/json"
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,6 +52,8 @@ def answered(handler: Handler) -> Handler:
 def problem_response(problem: RouterProblem) -> Response:
     """The answer that says so."""
     headers = {} if problem.retry_after is None else {"retry-after": str(max(1, round(problem.retry_after)))}
+    if problem.code == "request.timeout":
+        headers["connection"] = "close"  # the rest of that body would be taken for a request
     return answer(ProblemOut(problem.code, problem.message, problem.hint), status=problem.status, headers=headers)
 
 
@@ -54,17 +62,33 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
     return Response(msgspec.json.encode(value), status, headers, _JSON)
 
 
+def http_problem(_: Request, error: Exception) -> Response:
+    """What the framework refuses by itself, as a published problem."""
+    assert isinstance(error, HTTPException), "registered for it"
+    code = {404: "not_found", 405: "request.method"}.get(error.status_code, "request.malformed")
+    response = problem_response(RouterProblem(code))
+    response.headers.update(error.headers or {})
+    return response
+
+
 async def body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """The whole body. Raises RouterProblem(request.too_large) as soon as it is longer than `limit` bytes."""
+    """The whole body of at most `limit` bytes. Raises RouterProblem(request.too_large | request.timeout).
+
+    A body that comes slower than the slowest link that counts would hold its connection, and what it sent, for ever.
+    """
     declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > limit:
+    if len(declared) > _MAX_DIGITS or not declared.isdecimal() or int(declared) > limit:
         raise RouterProblem("request.too_large")
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise RouterProblem("request.too_large")
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS + limit / SLOWEST_BYTES_PER_SECOND):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise RouterProblem("request.too_large")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RouterProblem("request.timeout") from None
     return b"".join(chunks)
 
 
@@ -74,16 +98,17 @@ async def read(request: Request, kind: type[T], limit: int = MAX_BODY_BYTES) -> 
         return msgspec.json.decode(await body(request, limit), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         place = str(error).rpartition("`")[0].rpartition("`")[2] if isinstance(error, msgspec.ValidationError) else ""
-        where = f" at {place}" if place else ""
+        where = f" at {place}" if _PLACE.fullmatch(place) else ""  # never a name that the caller made up
         raise RouterProblem("request.malformed", f"The body is not a {kind.__name__}{where}.") from None
 
 
-def peer(request: Request, domain: str) -> AgentId:
-    """The agent on this connection, from its certificate. Raises RouterProblem(auth.missing)."""
-    certificate = request.scope.get(PEER)
-    agent = None if certificate is None else agent_of(x509.load_der_x509_certificate(certificate), domain)
-    if agent is None:
-        raise RouterProblem("auth.missing", "The call needs an agent's certificate.")
+def peer(request: Request, hub: Hub) -> AgentId:
+    """The agent on this connection, from its certificate. Raises RouterProblem(auth.*)."""
+    agent = hub.trust.who(request.scope.get(PEER), hub.now())
+    if not isinstance(agent, AgentId):
+        raise RouterProblem("auth.scope", "The call is for agents.")
+    if agent in hub.revoked:
+        raise RouterProblem("auth.invalid", "The agent was revoked.")
     return agent
 
 

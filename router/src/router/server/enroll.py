@@ -3,18 +3,17 @@
 import hashlib
 from typing import Final
 
-from cryptography import x509
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from router.ca.authority import Issued
+from router.ca.names import SubmitterId, uri_of
 from router.core import ops
 from router.core.agents import AgentId
 from router.core.problem import RouterProblem
 from router.server import messages
 from router.server.calls import answer, answered, peer, read
-from router.server.protocol import PEER
 from router.service.hub import Hub
 
 MAX_TOKEN_HOURS: Final = 24
@@ -23,6 +22,11 @@ MAX_TOKEN_HOURS: Final = 24
 def token_hash(token: str) -> str:
     """How tokens are stored: they hold 256 bits of chance, so that a plain SHA-256 cannot be turned back."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def certified(who: SubmitterId, domain: str) -> str:
+    """Under which key a submitter's certificate is recorded. No hash of a token is spelt like it."""
+    return uri_of(who, domain)
 
 
 class EnrollCalls:
@@ -52,7 +56,7 @@ class EnrollCalls:
 
     async def renew(self, request: Request) -> Response:
         """POST /v1/renew: the certificate in use says for whom."""
-        agent, said = peer(request, self._hub.authority.domain), await read(request, messages.RenewIn)
+        agent, said = peer(request, self._hub), await read(request, messages.RenewIn)
         known = self._hub.store.agent(agent.tenant, agent.name)
         if known is None or known.revoked is not None:
             raise RouterProblem("auth.invalid", "The agent is not enrolled here, or it was revoked.")
@@ -70,7 +74,7 @@ class EnrollCalls:
         return answer(
             messages.CertificateOut(
                 certificate=issued.pem,
-                ca=self._hub.authority.certificate_pem().decode(),
+                ca=self._hub.authority.bundle_pem().decode(),
                 not_after=issued.not_after,
                 tenant=agent.tenant,
                 agent=agent.name,
@@ -78,9 +82,3 @@ class EnrollCalls:
             ),
             201,
         )
-
-
-def serial_of(request: Request) -> str | None:
-    """The serial number of the connection's certificate, in hexadecimal."""
-    der = request.scope.get(PEER)
-    return None if der is None else f"{x509.load_der_x509_certificate(der).serial_number:x}"

@@ -3,7 +3,7 @@
 import re
 import socket
 from asyncio import TimerHandle, Transport
-from ssl import SSLObject, PEM_cert_to_DER_cert
+from ssl import PEM_cert_to_DER_cert, SSLObject
 from typing import Final
 from urllib.parse import unquote
 
@@ -76,7 +76,7 @@ def forwarded(headers: list[tuple[bytes, bytes]]) -> bytes | None:
     if len(found) != 1 or len(found[0]) > _MAX_FORWARDED:
         return None
     text = found[0].decode("latin-1")
-    certificates = _ENVOY.findall(text) if "=" in text.partition("%")[0].partition("-----")[0] else [text]
+    certificates = _ENVOY.findall(text) or [text]
     if len(certificates) != 1:
         return None
     try:

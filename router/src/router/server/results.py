@@ -28,6 +28,7 @@ MRES: Final = "application/vnd.meridyen.mres"
 MAX_INLINE_BYTES: Final = 512 * 1024
 """A sealed result up to this size comes in one call and stands in the store's row: one commit, no file."""
 _NOTHING: Final = 204
+_MAX_DIGITS: Final = 6
 
 
 class ResultCalls:
@@ -49,10 +50,11 @@ class ResultCalls:
         """PUT …/parts/{n}: one sealed part, at most 4 MiB of plaintext. The same part again is no error."""
         agent, (job, result, lease, fence) = self._agent(request), _addressed(request)
         index = request.path_params["index"]
-        if not index.isdecimal() or int(index) * PART_BYTES > self._hub.terms.result_bytes:
+        if not (index.isascii() and index.isdecimal() and len(index) <= _MAX_DIGITS):
+            raise RouterProblem("request.malformed", "The part's number is not one.")
+        if int(index) * PART_BYTES > self._hub.terms.result_bytes:
             raise RouterProblem("request.too_large", "The result has more parts than it may have.")
-        if int(index) == 0 or request.query_params.get("resumed"):
-            await self._hub.writer.do(ops.Upload(agent, job, result, lease, fence))
+        await self._admit(ops.Upload(agent, job, result, lease, fence))
         data = await body(request, PART_BYTES + TAG_BYTES)
         digest = await asyncio.to_thread(_digest, data)
         await asyncio.to_thread(self._hub.parts.put, result, int(index), digest, data)
@@ -62,7 +64,7 @@ class ResultCalls:
     async def held(self, request: Request) -> Response:
         """GET or HEAD …/parts: which parts are here, by digest, so that an upload goes on where it was cut."""
         agent, (job, result, lease, fence) = self._agent(request), _addressed(request)
-        await self._hub.writer.do(ops.Upload(agent, job, result, lease, fence))
+        await self._admit(ops.Upload(agent, job, result, lease, fence))
         held = await asyncio.to_thread(self._hub.parts.held, result)
         return answer({"parts": {str(index): digest for index, (digest, _) in sorted(held.items())}})
 
@@ -87,10 +89,19 @@ class ResultCalls:
         return answer(messages.LandedOut(landed.job.state, result))
 
     def _agent(self, request: Request) -> AgentId:
-        agent = peer(request, self._hub.authority.domain)
-        if agent in self._hub.revoked:
-            raise RouterProblem("auth.invalid", "The agent was revoked.")
-        return agent
+        return peer(request, self._hub)
+
+    async def _admit(self, upload: ops.Upload) -> None:
+        """Parts are taken only under a lease that counts, and under an id that no other job has.
+
+        Asked once in a tick: parts are many. Raises RouterProblem(lease.lost | result.conflict | not_found).
+        """
+        if upload in self._hub.uploads:
+            return
+        await self._hub.writer.do(upload)
+        if not await asyncio.to_thread(self._hub.parts.claim, upload.result_id, upload.job_id):
+            raise RouterProblem("result.conflict")
+        self._hub.uploads.add(upload)
 
     def _alive(self, agent: AgentId) -> None:
         """An upload is a sign of life of all the agent's sessions."""

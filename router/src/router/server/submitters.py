@@ -14,12 +14,14 @@ from agent.wire.keys import decode_base64url
 from agent.wire.models import JobModel
 from agent.wire.signing import JOB_TYPE, MAX_ENVELOPE_BYTES, job_digest
 from agent.wire.tasks import MAX_PAYLOAD_BYTES
+from router.ca.names import SubmitterId
 from router.core import ops
 from router.core.agents import SILENT_SECONDS, TokenView
 from router.core.jobs import ENDED, JobView, NewJob, State
 from router.core.problem import RouterProblem
 from router.server.calls import body
-from router.server.enroll import token_hash
+from router.server.enroll import certified, token_hash
+from router.server.protocol import PEER
 from router.server.results import MRES
 from router.server.schemas import Agent, Job, Jobs, Pool, job_of
 from router.service.bell import job_key
@@ -65,22 +67,36 @@ class SubmitterCalls:
         self._hub = hub
 
     async def caller(self, request: Request) -> TokenView:
-        """The token behind `Authorization: Bearer`. Raises RouterProblem(auth.missing | auth.invalid)."""
+        """The record behind `Authorization: Bearer`, or behind a submitter's certificate.
+
+        Raises RouterProblem(auth.missing | auth.invalid | quota.rate).
+        """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() == "bearer" and token:
+            found = self._hub.store.token(token_hash(token))
+        elif not scheme and request.scope.get(PEER) is not None:
+            found = self._hub.store.token(self._certified(request))
+        else:
             raise RouterProblem("auth.missing")
-        found = self._hub.store.token(token_hash(token))
         if found is None or found.kind != "submit" or (found.expires or _FOREVER) < self._hub.now():
             raise RouterProblem("auth.invalid")
+        self._hub.pace.take(found.id, self._hub.terms.quota(found.tenant).calls_per_second)
         return found
+
+    def _certified(self, request: Request) -> str:
+        """Under which key a submitter's certificate is recorded."""
+        who = self._hub.trust.who(request.scope.get(PEER), self._hub.now())
+        if not isinstance(who, SubmitterId):
+            raise RouterProblem("auth.scope", "The call is for submitters.")
+        return certified(who, self._hub.authority.domain)
 
     async def submit(self, request: Request, caller: TokenView) -> Job:
         """Queue one signed job. The same envelope again answers with the job as it stands."""
         job = peeked(await body(request, MAX_ENVELOPE_BYTES), caller.id)
         if job.tenant != caller.tenant or not _allowed(caller, job.audience):
             raise RouterProblem("auth.scope", "The token is for another tenant or pool than the job.")
-        terms = self._hub.terms
-        return job_of(await self._hub.parking.submit(ops.Submit(job, terms.open_jobs, terms.stored_bytes)))
+        quota = self._hub.terms.quota(job.tenant)
+        return job_of(await self._hub.parking.submit(ops.Submit(job, quota.open_jobs, quota.stored_bytes)))
 
     async def one(self, job_id: str, wait: int, since: float | None, caller: TokenView) -> Job:
         """A job of this token's; waits for its next change, at most until its end."""
@@ -88,7 +104,7 @@ class SubmitterCalls:
             found = self._found(job_id, caller)
             if wait and found.state not in ENDED and (since is None or found.changed <= since):
                 deadline = asyncio.get_running_loop().time() + wait
-                while found.state not in ENDED:
+                while found.state not in ENDED and not self._hub.closing:
                     left = deadline - asyncio.get_running_loop().time()
                     if left <= 0 or not await _rings(rung, left):
                         break

@@ -5,6 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from router.core.news import job_key, session_key
+
+__all__ = ["Bell", "job_key", "session_key"]
+
 
 class Bell:
     """Rings are not kept: look first, then wait, within one `listening`. One event loop."""
@@ -40,13 +44,3 @@ class Bell:
     def listeners(self) -> int:
         """How many listen; for figures."""
         return sum(map(len, self._waiting.values()))
-
-
-def job_key(job_id: str) -> str:
-    """A job changed its state."""
-    return f"job:{job_id}"
-
-
-def session_key(session_id: str) -> str:
-    """A session has orders."""
-    return f"session:{session_id}"

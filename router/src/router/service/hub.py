@@ -1,9 +1,10 @@
 """Everything that the calls share, in one place: the store, the writer, waiting pollers, orders, signs of life."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Protocol
 
 from router.ca.authority import Authority
 from router.ca.trust import Trust
@@ -16,6 +17,8 @@ from router.service.pace import Pace
 from router.service.parking import Parking
 from router.service.writer import Writer
 from router.store.port import Parts, Store
+
+LOOK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +50,19 @@ class Terms:
         own = self.tenants.get(tenant)
         if own is not None:
             return own
-        return Quota(
-            open_jobs=self.open_jobs, stored_bytes=self.stored_bytes, calls_per_second=self.calls_per_second
-        )
+        return Quota(open_jobs=self.open_jobs, stored_bytes=self.stored_bytes, calls_per_second=self.calls_per_second)
+
+
+class Listener(Protocol):
+    """Hears what other processes over the same store tell."""
+
+    def start(self, hub: "Hub") -> None:
+        """Begin, within the event loop."""
+        ...
+
+    async def close(self) -> None:
+        """End."""
+        ...
 
 
 @dataclass(slots=True)
@@ -73,6 +86,11 @@ class Hub:
     ticked: float = 0.0
     """When the store last took a tick, Unix seconds."""
     closing: bool = False
+    looked: float = 0.0
+    """When the queues were last compared with what the store holds, Unix seconds."""
+    relay: "Listener | None" = None
+    unsure: bool = False
+    """Something may have changed without this process's knowledge."""
     trust: Trust = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +130,11 @@ class Hub:
         seen, self.seen = self.seen, {}
         operations = [ops.Tick(self.terms.keep_results_seconds, self.terms.keep_jobs_seconds)]
         put = self.writer.put(*([ops.Seen(seen)] if seen else []), *operations)
-        ticked: ops.Ticked = await put[-1]
+        try:
+            ticked: ops.Ticked = await put[-1]
+        except RouterProblem:
+            self.seen = seen | self.seen  # they are not forgotten with a store that is away
+            raise
         self.learn_revoked()
         self.ticked = self.now()
         self.uploads.clear()
@@ -121,17 +143,32 @@ class Hub:
         for job_id in ticked.ended:
             self.bell.ring(job_key(job_id))
         for result_id in ticked.dropped:
-            self.parts.drop(result_id)
+            await asyncio.to_thread(self.parts.drop, result_id)
+        await self._look_again()
         return ticked
+
+    async def _look_again(self) -> None:
+        """Now and then, and when something may have gone unheard: whether jobs wait beside parked pollers.
+
+        The command line and other processes write to the store as well.
+        """
+        if not self.unsure and self.ticked - self.looked < LOOK_SECONDS:
+            return
+        self.looked, self.unsure = self.ticked, False
+        mark = self.parking.mark
+        self.parking.settle(await asyncio.to_thread(self.store.ready), mark)
 
     def learn_revoked(self) -> None:
         """Whose certificates count no more, also on connections that are open: their polls end now."""
         before, self.revoked = self.revoked, self.store.revoked(self.now())
         for agent in self.revoked - before:
-            mine = [one.id for one in self.sessions.values() if (one.tenant, one.agent) == (agent.tenant, agent.name)]
-            for session in mine:
-                del self.sessions[session]
-                self.bell.ring(session_key(session))
+            self.forget_sessions(agent)
+
+    def forget_sessions(self, agent: AgentId) -> None:
+        """What this process remembers of an agent's sessions is over: their polls end, the store knows the rest."""
+        for session in [one for one in self.sessions.values() if (one.tenant, one.agent) == (agent.tenant, agent.name)]:
+            del self.sessions[session.id]
+            self.bell.ring(session_key(session.id))
 
     def told(self, session_id: str | None) -> None:
         """A session has orders."""

@@ -8,11 +8,12 @@ poller whose look crossed a new job looks again instead of parking beside it.
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from router.core import ops
 from router.core.agents import AgentId, SessionView
@@ -21,6 +22,11 @@ from router.core.problem import RouterProblem
 from router.service.bell import Bell, session_key
 from router.service.writer import Writer
 from router.store.rows import queue_of
+
+_AT_ONCE: Final = 8
+"""Pollers that look when a queue may have work: not all thousand of them for one job."""
+_MOST_QUEUES: Final = 10_000
+"""Queues whose changes are remembered: a submitter may name as many as it likes."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,7 +66,8 @@ class Parking:
         """Args: `ready` are the queues that hold jobs already."""
         self._writer, self._bell = writer, bell
         self._maybe = set(ready)
-        self._changes: Counter[str] = Counter()
+        self._changes: dict[str, int] = {}
+        self._count = self._forgotten = 0
         self._parked: defaultdict[str, OrderedDict[_Poller, None]] = defaultdict(OrderedDict)
 
     @property
@@ -68,25 +75,60 @@ class Parking:
         """How many polls wait."""
         return len({poller for queue in self._parked.values() for poller in queue})
 
+    @property
+    def mark(self) -> int:
+        """A moment, for `settle`."""
+        return self._count
+
     async def submit(self, op: ops.Submit) -> JobView:
         """Submit a job; a parked poller for it is served in the same commit. Raises RouterProblem."""
-        queue = queue_of(op.job.tenant, op.job.audience)
-        poller = self._next(queue, slot_of(op.job.kind))
+        queue, slot = queue_of(op.job.tenant, op.job.audience), slot_of(op.job.kind)
+        poller = self._next(queue, slot)
         if poller is None:
             (submitted,) = self._writer.put(op)
             self._mark(queue)
         else:
             submitted, leased = self._writer.put(op, poller.lease())
             poller.given.set_result(leased)
+            leased.add_done_callback(partial(self._left, queue, None))
         return await asyncio.shield(submitted)
 
     def wake(self, queue: str) -> None:
-        """There may be work in a queue: pollers look, as many as wait there."""
+        """There may be work in a queue: some pollers look, and one more for each that found something."""
         self._mark(queue)
         for slot in SLOTS:
-            while (poller := self._next(queue, slot)) is not None:
-                (leased,) = self._writer.put(poller.lease())
-                poller.given.set_result(leased)
+            for _ in range(_AT_ONCE):
+                self._call(queue, slot)
+
+    def settle(self, ready: Iterable[str], since: int) -> None:
+        """What the store holds, asked after `since`: nobody is parked beside it, and no empty queue is remembered."""
+        held = set(ready)
+        self._maybe = held | {queue for queue in self._maybe if self._changed(queue) > since}
+        for queue in held & set(self._parked):
+            self.wake(queue)
+
+    def _call(self, queue: str, slot: Slot) -> None:
+        poller = self._next(queue, slot)
+        if poller is not None:
+            (leased,) = self._writer.put(poller.lease())
+            poller.given.set_result(leased)
+            leased.add_done_callback(partial(self._left, queue, slot))
+
+    def _left(self, queue: str, slot: Slot | None, leased: "asyncio.Future[tuple[Offered, ...]]") -> None:
+        """A poller was woken. What it left, others must look for, or a job would wait beside them.
+
+        Its session may be over, or take nothing more. Args: `slot`: what it was called for by `wake`; None when it was
+        called for one certain job: then nothing left is what it took.
+        """
+        if leased.cancelled():
+            return
+        failed = leased.exception() is not None
+        found = not failed and bool(leased.result())
+        with suppress(RouterProblem):  # going down
+            if slot is None and not found:
+                self.wake(queue)
+            elif slot is not None and (found or failed):
+                self._call(queue, slot)
 
     async def lease(
         self, session: SessionView, free: Mapping[Slot, int], wait: float, gone: Awaitable[Any]
@@ -107,7 +149,7 @@ class Parking:
 
     async def _offered(self, asked: _Poller, until: float, ends: _Ends) -> tuple[Offered, ...]:
         while True:
-            before = [self._changes[queue] for queue in asked.queues]
+            before = [self._changed(queue) for queue in asked.queues]
             if self._maybe.intersection(asked.queues):
                 (leased,) = self._writer.put(asked.lease())
             else:
@@ -118,7 +160,7 @@ class Parking:
             offered = await self._taken(leased, asked.session, ends)
             if offered or ends.any() or time.monotonic() >= until:
                 return offered
-            if before == [self._changes[queue] for queue in asked.queues]:
+            if before == [self._changed(queue) for queue in asked.queues]:
                 self._maybe.difference_update(asked.queues)
 
     async def _park(self, poller: _Poller, until: float, ends: _Ends) -> "asyncio.Future[tuple[Offered, ...]] | None":
@@ -187,4 +229,13 @@ class Parking:
 
     def _mark(self, queue: str) -> None:
         self._maybe.add(queue)
-        self._changes[queue] += 1
+        self._count += 1
+        if len(self._changes) >= _MOST_QUEUES:
+            # Forgotten, they all count as changed just now: a look too many, never one too few.
+            self._changes.clear()
+            self._forgotten = self._count
+        self._changes[queue] = self._count
+
+    def _changed(self, queue: str) -> int:
+        """When there last was a sign of work in a queue, as a count of all signs."""
+        return self._changes.get(queue, self._forgotten)

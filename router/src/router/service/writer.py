@@ -8,8 +8,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from router.core.ops import Op
@@ -22,6 +23,8 @@ MOST_IN_A_BATCH: Final = 512
 _LOGGER = logging.getLogger(__name__)
 
 _Waiting = tuple[Op, "asyncio.Future[Any]"]
+_Group = list[_Waiting]
+"""What was put together, for one commit."""
 
 
 class Writer:
@@ -30,7 +33,7 @@ class Writer:
     def __init__(self, store: Store, *, now: Callable[[], float] = time.time, most: int = MOST_IN_A_BATCH) -> None:
         """Args: `now` gives Unix seconds; `most` bounds a batch, 1 is a commit for each operation."""
         self._store, self._now, self._most = store, now, most
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: OrderedDict[str, deque[_Group]] = OrderedDict()
         self._work = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -57,8 +60,11 @@ class Writer:
         with self._work:
             if self._closing:
                 raise RouterProblem("shutting_down", retry_after=1.0)
-            self._waiting.extend(zip(operations, futures, strict=True))
+            group = list(zip(operations, futures, strict=True))
+            self._waiting.setdefault(_tenant(operations[0]), deque()).append(group)
             self._work.notify()
+        for future in futures:
+            future.add_done_callback(_retrieved)
         return futures
 
     async def do(self, operation: Op) -> Any:
@@ -70,6 +76,7 @@ class Writer:
         while batch := self._take():
             try:
                 answers: list[object] = list(self._store.apply([op for op, _ in batch], self._now()))
+                assert len(answers) == len(batch), "an answer for each"
             except StoreError as error:
                 _LOGGER.error("%d operations were not written: %s", len(batch), error)  # noqa: TRY400 - no traceback: values
                 answers = [RouterProblem("store.unavailable", retry_after=2.0)] * len(batch)
@@ -77,14 +84,36 @@ class Writer:
                 _LOGGER.exception("%d operations met a defect: %s", len(batch), type(error).__name__)
                 answers = [RouterProblem("internal")] * len(batch)
             assert self._loop is not None, "started"
-            self._loop.call_soon_threadsafe(_resolve, batch, answers)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_resolve, batch, answers)
 
     def _take(self) -> list[_Waiting]:
-        """All that waits, at most a batch of it; nothing when it is time to end."""
+        """What waits, at most a batch of it, and from each tenant in turn; nothing when it is time to end."""
         with self._work:
             while not self._waiting and not self._closing:
                 self._work.wait()
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
+            batch: list[_Waiting] = []
+            while self._waiting and len(batch) < self._most:
+                tenant, groups = self._waiting.popitem(last=False)
+                batch.extend(groups.popleft())
+                if groups:
+                    self._waiting[tenant] = groups
+            return batch
+
+
+def _tenant(op: Op) -> str:
+    """Whose operation it is; the Router's own have none."""
+    for found in (op, getattr(op, "agent", None), getattr(op, "job", None), getattr(op, "hello", None)):
+        tenant = getattr(found, "tenant", None)
+        if isinstance(tenant, str):
+            return tenant
+    return ""
+
+
+def _retrieved(future: "asyncio.Future[Any]") -> None:
+    """Whoever asked may have gone: then a problem is nobody's, and no reason for a line in the log."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _resolve(batch: list[_Waiting], answers: list[object]) -> None:

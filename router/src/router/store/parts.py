@@ -7,6 +7,8 @@ from pathlib import Path
 from agent.wire.ids import is_ulid
 from router.store.port import StoreError
 
+_OWNER = ".job"
+
 
 class FolderParts:
     """Satisfies `router.store.port.Parts`."""
@@ -18,6 +20,23 @@ class FolderParts:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"The folder of parts cannot be made ({error.strerror}).") from None
+
+    def claim(self, result_id: str, job_id: str) -> bool:
+        """See `Parts.claim`: a file that is linked into place whole, so that one of two callers wins."""
+        place = self._place(result_id)
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            unfinished = place / f".claim.{os.urandom(4).hex()}"
+            unfinished.write_text(job_id, "ascii")
+            try:
+                os.link(unfinished, place / _OWNER)
+            except FileExistsError:
+                return (place / _OWNER).read_text("ascii") == job_id
+            finally:
+                unfinished.unlink()
+        except OSError as error:
+            raise StoreError(f"A result cannot be begun ({error.strerror}).") from None
+        return True
 
     def put(self, result_id: str, index: int, digest: str, data: bytes) -> None:
         """See `Parts.put`: written, synced, renamed, and the folder synced."""
@@ -69,6 +88,9 @@ class FolderParts:
     def drop(self, result_id: str) -> None:
         """See `Parts.drop`."""
         shutil.rmtree(self._place(result_id), ignore_errors=True)
+
+    def close(self) -> None:
+        """See `Parts.close`: nothing is held open."""
 
     def _place(self, result_id: str) -> Path:
         if not is_ulid(result_id):

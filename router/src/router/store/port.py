@@ -113,6 +113,10 @@ class Store(Protocol):
 class Parts(Protocol):
     """Sealed parts of results that are too large to stand in the store's rows. Blocking, thread-safe."""
 
+    def claim(self, result_id: str, job_id: str) -> bool:
+        """Whether parts under this id are this job's: whoever comes first has it. No job writes over another's."""
+        ...
+
     def put(self, result_id: str, index: int, digest: str, data: bytes) -> None:
         """Keep one part durably, under its SHA-256; the same index again replaces it."""
         ...
@@ -127,6 +131,10 @@ class Parts(Protocol):
 
     def drop(self, result_id: str) -> None:
         """Delete all parts of a result. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
         ...
 
 

@@ -1,30 +1,33 @@
 """PostgreSQL as the store: several Router processes over one database, each with one writing connection."""
 
+import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import Any, Final
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import dict_row
 from typing_extensions import override
 
 from router.core.ops import Op
 from router.core.problem import RouterProblem
-from router.store import ops, schema
+from router.store import bulk, ops, schema
+from router.store.bulk.wire import Wire
+from router.store.connections import Connection, Connections, percent, translated
+from router.store.order import FREQUENT, Run, arranged
 from router.store.port import Reply, StoreError
 from router.store.reads import Reads
 from router.store.tx import Row
 
 CHANNEL: Final = "meridyen_router"
-_CONNECT_SECONDS: Final = 5
 _AGAIN: Final = (errors.DeadlockDetected, errors.SerializationFailure)
 _ATTEMPTS: Final = 4
 _VERSION_TABLE: Final = "router_version"
-
-Connection = psycopg.Connection[dict[str, Any]]
+_PAYLOAD_BYTES: Final = 7000
+"""PostgreSQL takes less than 8000 in one notification."""
+_AGAIN_SECONDS: Final = 1.0
+"""Until a lost connection to listen on is tried again."""
 
 
 class PostgresStore(Reads):
@@ -32,75 +35,74 @@ class PostgresStore(Reads):
 
     def __init__(self, address: str) -> None:
         """Args: `address` is a libpq connection string. Raises StoreError, also when the tables are not up to date."""
-        self._address = address
+        self._connections = Connections(address)
+        self._name = secrets.token_hex(8)
         self._writer: Connection | None = None
-        self._readers = threading.local()
-        self._opened: list[Connection] = []
-        self._lock = threading.Lock()
-        with _translated():
-            self._writing()
-            self._check_version()
+        self._committing = False
+        with translated():
+            self._check_version(self._writing())
 
     def apply(self, batch: Sequence[Op], now: float) -> list[Reply | RouterProblem]:
-        """See `Store.apply`. Two Routers that got in each other's way try again."""
-        with _translated():
-            for attempt in range(_ATTEMPTS):
-                try:
-                    return self._together(batch, now)
-                except _AGAIN:
-                    if attempt == _ATTEMPTS - 1:
-                        raise
-                except psycopg.OperationalError:
-                    self._forget_writer()
-                    raise
-                except Exception:
-                    if len(batch) == 1:
-                        raise
-                    break
-            return [self._alone(op, now) for op in batch]
+        """See `Store.apply`; in the order of `router.store.order`. Two Routers in each other's way try again."""
+        with translated():
+            return self._applied(batch, now)
 
-    def close(self) -> None:
-        """See `Store.close`."""
-        with self._lock:
-            for connection in (*([self._writer] if self._writer else []), *self._opened):
-                with suppress(psycopg.Error):
-                    connection.close()
-
-    def listen(self, rung: Callable[[str], None], stop: threading.Event) -> None:
-        """Call `rung` with each queue that another process said has work, until `stop`. Blocks; reconnects."""
-        while not stop.is_set():
-            with suppress(psycopg.Error), _connect(self._address, autocommit=True) as connection:
-                connection.execute(f"LISTEN {CHANNEL}")
-                while not stop.is_set():
-                    for note in connection.notifies(timeout=1.0):
-                        rung(note.payload)
-            stop.wait(1.0)
-
-    def _together(self, batch: Sequence[Op], now: float) -> list[Reply | RouterProblem]:
-        connection = self._writing()
-        with connection.transaction(), connection.cursor(binary=True) as cursor:
-            tx = _Transaction(cursor, now)
-            replies = [_attempt(tx, op) for op in batch]
-            for queue in tx.woken:
-                cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, queue))
-        return replies
-
-    def _alone(self, op: Op, now: float) -> Reply | RouterProblem:
+    def _applied(self, batch: Sequence[Op], now: float) -> list[Reply | RouterProblem]:
         for _ in range(_ATTEMPTS):
             try:
-                return self._together([op], now)[0]
+                return self._together(batch, now)
             except _AGAIN:
                 continue
             except psycopg.OperationalError:
                 self._forget_writer()
-                raise
+                if self._committing:
+                    raise  # it may have been done: only the callers know whether once more is the same
             except Exception:  # noqa: BLE001 - a defect of one operation is its caller's answer
-                return RouterProblem("internal")
-        return RouterProblem("store.unavailable", retry_after=1.0)
+                if len(batch) == 1:
+                    return [RouterProblem("internal")]
+                # One of them broke the transaction: the halves are done apart, until it breaks alone.
+                half = len(batch) // 2
+                return [*self._applied(batch[:half], now), *self._applied(batch[half:], now)]
+        return [RouterProblem("store.unavailable", retry_after=1.0)] * len(batch)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._connections.close()
+
+    def listen(self, heard: Callable[[str], None], missed: Callable[[], None], stop: threading.Event) -> None:
+        """Call `heard` with each key (`router.core.news`) that another process tells, until `stop`. Blocks.
+
+        `missed` is called at the start and after each loss of the connection: something may have gone unheard.
+        """
+        while not stop.is_set():
+            with suppress(psycopg.Error), self._connections.fresh() as connection:
+                connection.execute(f"LISTEN {CHANNEL}")
+                missed()
+                while not stop.is_set():
+                    for note in connection.notifies(timeout=0.5):
+                        origin, *keys = note.payload.split("\n")
+                        if origin != self._name:
+                            for key in keys:
+                                heard(key)
+            stop.wait(_AGAIN_SECONDS)
+
+    def _together(self, batch: Sequence[Op], now: float) -> list[Reply | RouterProblem]:
+        self._committing = False
+        connection = self._writing()
+        replies: dict[int, Reply | RouterProblem] = {}
+        told: set[str] = set()
+        with connection.transaction(), connection.cursor(binary=True) as cursor:
+            tx, wire = _Transaction(cursor, now, told), Wire(connection, now, told)
+            for run in arranged(batch):
+                replies.update(_done(tx, wire, run))
+            if told:
+                wire.do(*(("SELECT pg_notify(%s, %s)", (CHANNEL, one)) for one in _payloads(self._name, told)))
+            self._committing = True
+        return [replies[place] for place in range(len(batch))]
 
     def _writing(self) -> Connection:
         if self._writer is None or self._writer.closed:
-            self._writer = _connect(self._address, autocommit=True)
+            self._writer = self._connections.fresh()
         return self._writer
 
     def _forget_writer(self) -> None:
@@ -109,8 +111,8 @@ class PostgresStore(Reads):
             with suppress(psycopg.Error):
                 writer.close()
 
-    def _check_version(self) -> None:
-        connection = self._writing()
+    @staticmethod
+    def _check_version(connection: Connection) -> None:
         found = connection.execute("SELECT to_regclass(%s) IS NOT NULL AS there", (_VERSION_TABLE,)).fetchone()
         version = 0
         if found and found["there"]:
@@ -125,20 +127,15 @@ class PostgresStore(Reads):
     @override
     @contextmanager
     def _reading(self) -> Iterator[Callable[[str, Sequence[object]], Sequence[Row]]]:
-        with _translated():
-            connection: Connection | None = getattr(self._readers, "connection", None)
-            if connection is None or connection.closed:
-                connection = _connect(self._address, autocommit=True)
-                self._readers.connection = connection
-                with self._lock:
-                    self._opened.append(connection)
-            found = connection
-            try:
-                yield lambda sql, parameters: found.execute(_percent(sql), tuple(parameters)).fetchall()
-            except psycopg.OperationalError:
-                with suppress(psycopg.Error):
-                    found.close()
-                raise
+        with translated():
+            yield self._connections.run
+
+
+def _done(tx: "_Transaction", wire: Wire, run: Run) -> Iterable[tuple[int, Reply | RouterProblem]]:
+    """The answers to a run, each with its place."""
+    operations = [op for _, op in run]
+    answers = bulk.apply(wire, operations) if type(operations[0]) in FREQUENT else [_attempt(tx, operations[0])]
+    return zip([place for place, _ in run], answers, strict=True)
 
 
 def _attempt(tx: "_Transaction", op: Op) -> Reply | RouterProblem:
@@ -148,52 +145,37 @@ def _attempt(tx: "_Transaction", op: Op) -> Reply | RouterProblem:
         return problem
 
 
+def _payloads(name: str, keys: Iterable[str]) -> Iterator[str]:
+    """Keys -> notifications: the sender's name, then a key a line."""
+    lines, size = [name], len(name)
+    for key in sorted(keys):
+        if size + len(key) + 1 > _PAYLOAD_BYTES:
+            yield "\n".join(lines)
+            lines, size = [name], len(name)
+        lines.append(key)
+        size += len(key) + 1
+    yield "\n".join(lines)
+
+
 class _Transaction:
     """Satisfies `router.store.tx.Tx`."""
 
     lock: Final = " FOR UPDATE"
     skip_locked: Final = " FOR UPDATE SKIP LOCKED"
 
-    def __init__(self, cursor: "psycopg.Cursor[dict[str, Any]]", now: float) -> None:
+    def __init__(self, cursor: "psycopg.Cursor[dict[str, Any]]", now: float, told: set[str]) -> None:
         self._cursor = cursor
         self.now = now
-        self.woken: set[str] = set()
+        self._told = told
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        return self._cursor.execute(_percent(sql), parameters).rowcount
+        return self._cursor.execute(percent(sql), parameters).rowcount
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
-        return self._cursor.execute(_percent(sql), parameters).fetchone()
+        return self._cursor.execute(percent(sql), parameters).fetchone()
 
     def all(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[Row]:
-        return self._cursor.execute(_percent(sql), parameters).fetchall()
+        return self._cursor.execute(percent(sql), parameters).fetchall()
 
-    def wake(self, queue: str) -> None:
-        self.woken.add(queue)
-
-
-@cache
-def _percent(sql: str) -> str:
-    """The same statement with psycopg's placeholders. No statement of ours has a `?` or `%` of its own."""
-    return sql.replace("?", "%s")
-
-
-def _connect(address: str, *, autocommit: bool) -> Connection:
-    connection: Connection = psycopg.connect(
-        address,
-        autocommit=autocommit,
-        row_factory=dict_row,
-        connect_timeout=_CONNECT_SECONDS,
-        application_name="meridyen-router",
-        prepare_threshold=1,
-    )
-    return connection
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        # Never the server's own text: it may quote a row.
-        raise StoreError(f"The store does not answer ({error.sqlstate or type(error).__name__}).") from None
+    def tell(self, *keys: str) -> None:
+        self._told.update(keys)

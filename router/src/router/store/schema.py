@@ -89,6 +89,12 @@ _VERSION_1: Final = (
         " pools TEXT NOT NULL, labels TEXT NOT NULL, uses_left INTEGER, expires DOUBLE PRECISION,"
         " created DOUBLE PRECISION NOT NULL, revoked DOUBLE PRECISION, note TEXT NOT NULL)"
     ),
+    # Only where several processes share no folder; else parts are files.
+    (
+        "CREATE TABLE parts (result_id TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL,"
+        " data {blob} NOT NULL, PRIMARY KEY (result_id, number))"
+    ),
+    "CREATE TABLE part_owners (result_id TEXT PRIMARY KEY, job_id TEXT NOT NULL)",
 )
 
 VERSIONS: Final[Sequence[Sequence[str]]] = (_VERSION_1,)

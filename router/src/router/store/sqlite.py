@@ -19,6 +19,13 @@ from router.store.tx import Row
 
 _PRIVATE: Final = 0o600
 _BUSY_SECONDS: Final = 5.0
+_OPERATION_S_OWN: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _CACHE_KIB: Final = 64 * 1024
 
 
@@ -43,10 +50,8 @@ class SqliteStore(Reads):
         with _translated():
             try:
                 return self._together(batch, now)
-            except sqlite3.OperationalError:
-                raise
-            except Exception:
-                if len(batch) == 1:
+            except Exception as error:
+                if _is_stores(error):
                     raise
             # One of them broke the transaction: each gets its own, so that it breaks alone.
             return [self._alone(op, now) for op in batch]
@@ -73,9 +78,10 @@ class SqliteStore(Reads):
     def _alone(self, op: Op, now: float) -> Reply | RouterProblem:
         try:
             return self._together([op], now)[0]
-        except sqlite3.OperationalError:
-            raise
-        except Exception:  # noqa: BLE001 - a defect of one operation is its caller's answer
+        except Exception as error:
+            if _is_stores(error):
+                raise
+            # A defect of one operation is its caller's answer.
             return RouterProblem("internal")
 
     @override
@@ -91,6 +97,11 @@ class SqliteStore(Reads):
                     self._opened.append(connection)
             found = connection
             yield lambda sql, parameters: found.execute(sql, tuple(parameters)).fetchall()
+
+
+def _is_stores(error: Exception) -> bool:
+    """Whether the store is at fault, and not one operation: it is full, damaged, locked or away."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OPERATION_S_OWN)
 
 
 def _attempt(tx: "_Transaction", op: Op) -> Reply | RouterProblem:
@@ -120,8 +131,8 @@ class _Transaction:
     def all(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[Row]:
         return self._execute(sql, parameters).fetchall()
 
-    def wake(self, queue: str) -> None:
-        """The one process wakes its own pollers."""
+    def tell(self, *keys: str) -> None:
+        """The one process that serves knows what it did."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -156,4 +167,6 @@ def _translated() -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         name = getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
+        if str(name).startswith(_DAMAGED):
+            raise StoreError(f"The store's file is damaged ({name}). Fix: put a copy of it back.") from None
         raise StoreError(f"The store does not answer ({name}).") from None

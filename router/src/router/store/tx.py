@@ -36,6 +36,6 @@ class Tx(Protocol):
         """All rows."""
         ...
 
-    def wake(self, queue: str) -> None:
-        """There is new work in a queue: other processes are told when the transaction commits."""
+    def tell(self, *keys: str) -> None:
+        """What changed, as `router.core.news` names it: other processes hear of it when the transaction commits."""
         ...

@@ -4,6 +4,7 @@ import json
 
 from router.core import ops
 from router.core.agents import SILENT_SECONDS, AgentView, SessionView
+from router.core.news import REVOKED, closed_key, session_key
 from router.core.problem import RouterProblem
 from router.store import rows
 from router.store.ops.common import HELD, let_go
@@ -73,6 +74,7 @@ def _end_session(tx: Tx, session: str) -> None:
     for row in tx.all(f"SELECT * FROM jobs WHERE session = ? AND state = 'offered'{tx.lock}", (session,)):  # noqa: S608  constant
         let_go(tx, row)
     tx.run("DELETE FROM sessions WHERE id = ?", (session,))
+    tx.tell(closed_key(session), session_key(session))
 
 
 def seen(tx: Tx, op: ops.Seen) -> None:
@@ -89,6 +91,7 @@ def drain_session(tx: Tx, op: ops.DrainSession) -> None:
     )
     if not here:
         raise RouterProblem("session.unknown")
+    tx.tell(closed_key(op.session), session_key(op.session))
 
 
 def close_session(tx: Tx, op: ops.CloseSession) -> None:
@@ -161,7 +164,9 @@ def revoke_agent(tx: Tx, op: ops.RevokeAgent) -> AgentView:
         # Its fence must grow, or the revoked agent's result would count.
         tx.run("UPDATE jobs SET fence = fence + 1, lease_id = NULL WHERE id = ?", (row["id"],))
         let_go(tx, row)
-    tx.run("DELETE FROM sessions WHERE tenant = ? AND agent = ?", (op.tenant, op.name))
+    for row in tx.all("SELECT id FROM sessions WHERE tenant = ? AND agent = ?", (op.tenant, op.name)):
+        _end_session(tx, str(row["id"]))
+    tx.tell(REVOKED)
     found = tx.one(_AGENT, (op.tenant, op.name))
     assert found is not None, "it was just there"
     return rows.agent(found)

@@ -2,6 +2,7 @@
 
 from router.core.agents import AgentId
 from router.core.jobs import ENDED, JobView, State
+from router.core.news import job_key, queue_key
 from router.core.problem import RouterProblem
 from router.store import rows
 from router.store.rows import JOB_COLUMNS
@@ -28,9 +29,8 @@ def locked(tx: Tx, job_id: str) -> Row:
     return row
 
 
-def leased(tx: Tx, agent: AgentId, job_id: str, lease_id: str, fence: int) -> Row:
-    """The row of a job that this agent holds under just this lease. Raises RouterProblem(not_found | lease.lost)."""
-    row = locked(tx, job_id)
+def leased(row: Row, agent: AgentId, lease_id: str, fence: int) -> Row:
+    """The row of a job, which this agent holds under just this lease. Raises RouterProblem(not_found | lease.lost)."""
     if row["tenant"] != agent.tenant:
         raise RouterProblem("not_found")
     if (row["lease_id"], row["fence"], row["agent"]) != (lease_id, fence, agent.name):
@@ -46,6 +46,7 @@ def end(tx: Tx, row: Row, state: State, code: str | None, *, outcome: str | None
         " WHERE id = ?",
         (state, code, outcome, tx.now, row["id"]),
     )
+    tx.tell(job_key(row["id"]))
     if row["state"] not in ENDED:
         tx.run("UPDATE usage SET open_jobs = open_jobs - 1 WHERE tenant = ?", (row["tenant"],))
 
@@ -53,7 +54,7 @@ def end(tx: Tx, row: Row, state: State, code: str | None, *, outcome: str | None
 def requeue(tx: Tx, row: Row) -> None:
     """Back to its place in the queue. The fence has to grow with the next offer, so it stays."""
     tx.run(f"UPDATE jobs SET state = 'queued', changed = ?, {NOBODY} WHERE id = ?", (tx.now, row["id"]))  # noqa: S608  constant
-    tx.wake(row["queue"])
+    tx.tell(queue_key(row["queue"]), job_key(row["id"]))
 
 
 def let_go(tx: Tx, row: Row) -> State:

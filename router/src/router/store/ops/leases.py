@@ -6,8 +6,9 @@ from typing import Literal
 from agent.wire.ids import new_ulid
 from router.core import ops
 from router.core.jobs import HELD, OFFER_SECONDS, JobView, Offered, Slot
+from router.core.news import job_key
 from router.core.problem import RouterProblem
-from router.store.ops.common import end, leased, let_go, view
+from router.store.ops.common import end, leased, let_go, locked, view
 from router.store.rows import queue_of
 from router.store.tx import Row, Tx
 
@@ -22,19 +23,34 @@ _CANDIDATES = (
 def lease(tx: Tx, op: ops.Lease) -> tuple[Offered, ...]:
     """See `ops.Lease`."""
     session = tx.one("SELECT agent, tenant, draining FROM sessions WHERE id = ?", (op.session,))
-    if session is None or (session["tenant"], session["agent"]) != (op.tenant, op.agent):
-        raise RouterProblem("session.unknown")
-    if session["draining"]:
+    if not may_lease(session, op):
         return ()
-    queues = (queue_of(op.tenant, f"agent:{op.agent}"), queue_of(op.tenant, f"pool:{op.pool}"))
+    queues = queues_of(op)
     return tuple(
         _offer(tx, op, row) for slot, free in op.free.items() if free > 0 for row in _first(tx, queues, slot, free)
     )
 
 
+def may_lease(session: Row | None, op: ops.Lease) -> bool:
+    """Whether the session takes jobs. Raises RouterProblem(session.unknown)."""
+    if session is None or (session["tenant"], session["agent"]) != (op.tenant, op.agent):
+        raise RouterProblem("session.unknown")
+    return not session["draining"]
+
+
+def queues_of(op: ops.Lease) -> tuple[str, str]:
+    """Where a session's jobs come from."""
+    return queue_of(op.tenant, f"agent:{op.agent}"), queue_of(op.tenant, f"pool:{op.pool}")
+
+
 def _first(tx: Tx, queues: tuple[str, ...], slot: Slot, free: int) -> list[Row]:
     found = [row for queue in queues for row in tx.all(_CANDIDATES + tx.skip_locked, (queue, slot, free))]
-    return sorted(found, key=lambda row: (-row["priority"], row["turn"], row["id"]))[:free]
+    return sorted(found, key=place)[:free]
+
+
+def place(row: Row) -> tuple[int, int, str]:
+    """Where a queued job stands among those of other queues."""
+    return -row["priority"], row["turn"], row["id"]
 
 
 def _offer(tx: Tx, op: ops.Lease, row: Row) -> Offered:
@@ -64,18 +80,26 @@ def _offer(tx: Tx, op: ops.Lease, row: Row) -> Offered:
 
 def accept(tx: Tx, op: ops.Accept) -> int:
     """See `ops.Accept`."""
-    row = leased(tx, op.agent, op.job_id, op.lease_id, op.fence)
+    row = leased(locked(tx, op.job_id), op.agent, op.lease_id, op.fence)
+    if accepting(row, op, tx.now):
+        tx.run(
+            "UPDATE jobs SET state = 'running', attempt = attempt + 1, offer_expires = NULL, changed = ? WHERE id = ?",
+            (tx.now, op.job_id),
+        )
+        tx.tell(job_key(op.job_id))
+        return int(row["attempt"]) + 1
+    return int(row["attempt"])
+
+
+def accepting(row: Row, op: ops.Accept, now: float) -> bool:
+    """Whether the job of this lease starts now; False when it has started. Raises RouterProblem."""
     if row["state"] in {"running", "uploading"}:
-        return int(row["attempt"])
-    if row["state"] != "offered" or row["session"] != op.session or row["offer_expires"] < tx.now:
+        return False
+    if row["state"] != "offered" or row["session"] != op.session or row["offer_expires"] < now:
         raise RouterProblem("offer.lapsed")
     if row["cancelling"]:
         raise RouterProblem("lease.lost", "The job was cancelled.")
-    tx.run(
-        "UPDATE jobs SET state = 'running', attempt = attempt + 1, offer_expires = NULL, changed = ? WHERE id = ?",
-        (tx.now, op.job_id),
-    )
-    return int(row["attempt"]) + 1
+    return True
 
 
 def hand_back(tx: Tx, op: ops.HandBack) -> int:
@@ -99,21 +123,26 @@ def beat(tx: Tx, op: ops.Beat) -> Mapping[str, Beaten]:
         raise RouterProblem("session.unknown")
     held = tx.all("SELECT lease_id, cancelling FROM jobs WHERE session = ? AND lease_id IS NOT NULL"
                   " AND state IN ('offered', 'running', 'uploading')", (op.session,))  # fmt: skip
-    asked = {row["lease_id"]: bool(row["cancelling"]) for row in held}
-    return {one: "lost" if one not in asked else "cancel" if asked[one] else "ok" for one in op.leases}
+    return fates(op, {row["lease_id"]: bool(row["cancelling"]) for row in held})
+
+
+def fates(op: ops.Beat, held: Mapping[str, bool]) -> Mapping[str, Beaten]:
+    """What becomes of the leases that an agent names. Args: `held`: those of its session, and which are to end."""
+    return {one: "lost" if one not in held else "cancel" if held[one] else "ok" for one in op.leases}
 
 
 def progress(tx: Tx, op: ops.Progress) -> None:
     """See `ops.Progress`."""
-    row = leased(tx, op.agent, op.job_id, op.lease_id, op.fence)
+    row = leased(locked(tx, op.job_id), op.agent, op.lease_id, op.fence)
     if row["state"] not in HELD:
         raise RouterProblem("lease.lost")
     tx.run("UPDATE jobs SET phase = ?, rows_about = ? WHERE id = ?", (op.phase, op.rows, op.job_id))
+    tx.tell(job_key(op.job_id))
 
 
 def rejected(tx: Tx, op: ops.Rejected) -> JobView:
     """See `ops.Rejected`."""
-    row = leased(tx, op.agent, op.job_id, op.lease_id, op.fence)
+    row = leased(locked(tx, op.job_id), op.agent, op.lease_id, op.fence)
     if row["state"] in HELD:
         end(tx, row, "refused", op.code, outcome="rejected")
     elif row["code"] != op.code:

@@ -1,69 +1,95 @@
 """Jobs come in, are cancelled, and are tried again."""
 
+from typing import Any
+
 from router.core import ops
 from router.core.jobs import ENDED, HELD, JobView, NewJob, slot_of
+from router.core.news import job_key, queue_key, session_key
 from router.core.problem import RouterProblem
 from router.store.ops.common import NOBODY, end, locked, view
 from router.store.rows import queue_of
-from router.store.tx import Tx
-
-_INSERT = (
-    "INSERT INTO jobs (id, tenant, audience, queue, slot, kind, submitter, digest, kid, priority, turn, state,"
-    " max_attempts, idempotent, not_before, expires, result_until, created, changed, size)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+from router.store.tx import Row, Tx
 
 
 def submit(tx: Tx, op: ops.Submit) -> JobView:
     """See `ops.Submit`."""
     job = op.job
     there = tx.one("SELECT tenant, digest FROM jobs WHERE id = ?", (job.id,))
-    if there is not None:
-        if (there["tenant"], there["digest"]) != (job.tenant, job.digest):
-            raise RouterProblem("job.conflict")
+    if not fresh(there, job, tx.now):
         return view(tx, job.id)
-    if job.expires < tx.now:
-        raise RouterProblem("job.expired")
-    _take_room(tx, op)
-    state = "waiting" if job.not_before > tx.now else "queued"
-    queue = queue_of(job.tenant, job.audience)
-    tx.run(
-        _INSERT,
-        (
-            *(job.id, job.tenant, job.audience, queue, slot_of(job.kind), job.kind, job.submitter, job.digest, job.kid),
-            *(job.priority, _turn(tx, queue, job), state, job.max_attempts, int(job.idempotent), job.not_before),
-            *(job.expires, job.result_until, tx.now, tx.now, len(job.envelope)),
-        ),
-    )
-    tx.run("INSERT INTO envelopes (job_id, envelope) VALUES (?, ?)", (job.id, job.envelope))
-    if state == "queued":
-        tx.wake(queue)
-    return view(tx, job.id)
-
-
-def _take_room(tx: Tx, op: ops.Submit) -> None:
-    job = op.job
     used = tx.one(f"SELECT open_jobs, bytes FROM usage WHERE tenant = ?{tx.lock}", (job.tenant,))  # noqa: S608  constant
-    open_jobs, size = (0, 0) if used is None else (used["open_jobs"], used["bytes"])
-    if open_jobs >= op.max_open:
-        raise RouterProblem("quota.jobs", retry_after=5.0)
-    if size + len(job.envelope) > op.max_bytes:
-        raise RouterProblem("quota.bytes", retry_after=30.0)
+    check_room(op, *((0, 0) if used is None else (used["open_jobs"], used["bytes"])))
     tx.run(
         "INSERT INTO usage (tenant, open_jobs, bytes) VALUES (?, 1, ?) ON CONFLICT (tenant)"
         " DO UPDATE SET open_jobs = usage.open_jobs + 1, bytes = usage.bytes + excluded.bytes",
         (job.tenant, len(job.envelope)),
     )
+    row = first_row(job, _turn(tx, queue_of(job.tenant, job.audience), job), tx.now)
+    columns, places = ", ".join(row), ", ".join("?" * len(row))
+    tx.run(f"INSERT INTO jobs ({columns}) VALUES ({places})", tuple(row.values()))  # noqa: S608  constant
+    tx.run("INSERT INTO envelopes (job_id, envelope) VALUES (?, ?)", (job.id, job.envelope))
+    if row["state"] == "queued":
+        tx.tell(queue_key(row["queue"]))
+    return view(tx, job.id)
 
 
-def _turn(tx: Tx, queue: str, job: NewJob) -> int:
+def fresh(there: Row | None, job: NewJob, now: float) -> bool:
+    """Whether the job is new. Args: `there` is the job of this id. Raises RouterProblem(job.conflict, job.expired)."""
+    if there is not None:
+        if (there["tenant"], there["digest"]) != (job.tenant, job.digest):
+            raise RouterProblem("job.conflict")
+        return False
+    if job.expires < now:
+        raise RouterProblem("job.expired")
+    return True
+
+
+def check_room(op: ops.Submit, open_jobs: int, size: int) -> None:
+    """Args: what the tenant has already: jobs, bytes. Raises RouterProblem(quota.jobs, quota.bytes)."""
+    if open_jobs >= op.max_open:
+        raise RouterProblem("quota.jobs", retry_after=5.0)
+    if size + len(op.job.envelope) > op.max_bytes:
+        raise RouterProblem("quota.bytes", retry_after=30.0)
+
+
+def first_row(job: NewJob, turn: int, now: float) -> dict[str, Any]:
+    """A new job's row, as far as its columns have no default."""
+    return {
+        "id": job.id,
+        "tenant": job.tenant,
+        "audience": job.audience,
+        "queue": queue_of(job.tenant, job.audience),
+        "slot": slot_of(job.kind),
+        "kind": job.kind,
+        "submitter": job.submitter,
+        "digest": job.digest,
+        "kid": job.kid,
+        "priority": job.priority,
+        "turn": turn,
+        "state": "waiting" if job.not_before > now else "queued",
+        "max_attempts": job.max_attempts,
+        "idempotent": int(job.idempotent),
+        "not_before": job.not_before,
+        "expires": job.expires,
+        "result_until": job.result_until,
+        "created": now,
+        "changed": now,
+        "size": len(job.envelope),
+    }
+
+
+def turn_of(served: int | None, mine: int | None) -> int:
     """Start-time fair queueing: behind the submitter's own last job, but never behind what was served already.
 
     P. Goyal, H. M. Vin, H. Cheng: Start-time fair queueing (SIGCOMM 1996), with every job of length 1.
     """
-    served = tx.one("SELECT last FROM turns WHERE queue = ? AND submitter = ''", (queue,))
-    mine = tx.one("SELECT last FROM turns WHERE queue = ? AND submitter = ?", (queue, job.submitter))
-    turn = max(served["last"] if served else 0, mine["last"] + 1 if mine else 0)
+    return max(served or 0, 0 if mine is None else mine + 1)
+
+
+def _turn(tx: Tx, queue: str, job: NewJob) -> int:
+    found = tx.all("SELECT submitter, last FROM turns WHERE queue = ? AND submitter IN ('', ?)", (queue, job.submitter))
+    last = {row["submitter"]: row["last"] for row in found}
+    turn = turn_of(last.get(""), last.get(job.submitter))
     tx.run(
         "INSERT INTO turns (queue, submitter, last) VALUES (?, ?, ?) ON CONFLICT (queue, submitter)"
         " DO UPDATE SET last = excluded.last",
@@ -82,6 +108,7 @@ def cancel(tx: Tx, op: ops.Cancel) -> JobView:
         raise RouterProblem("job.ended")
     if row["state"] in HELD:
         tx.run("UPDATE jobs SET cancelling = 1, changed = ? WHERE id = ?", (tx.now, row["id"]))
+        tx.tell(job_key(row["id"]), *([session_key(row["session"])] if row["session"] else []))
     else:
         end(tx, row, "cancelled", "job.cancelled")
     return view(tx, op.job_id)
@@ -101,5 +128,5 @@ def retry(tx: Tx, op: ops.Retry) -> JobView:
         (tx.now, row["id"]),
     )
     tx.run("UPDATE usage SET open_jobs = open_jobs + 1 WHERE tenant = ?", (row["tenant"],))
-    tx.wake(row["queue"])
+    tx.tell(queue_key(row["queue"]), job_key(row["id"]))
     return view(tx, op.job_id)

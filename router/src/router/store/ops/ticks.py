@@ -2,6 +2,7 @@
 
 from router.core import ops
 from router.core.jobs import LEASE_SECONDS
+from router.core.news import job_key, queue_key
 from router.store.ops.common import end, let_go
 from router.store.ops.results import forget
 from router.store.tx import Tx
@@ -34,7 +35,7 @@ def tick(tx: Tx, op: ops.Tick) -> ops.Ticked:
     ended: list[str] = []
     for row in tx.all(_DUE + tx.skip_locked, (tx.now, _MOST)):
         tx.run("UPDATE jobs SET state = 'queued', changed = ? WHERE id = ?", (tx.now, row["id"]))
-        tx.wake(row["queue"])
+        tx.tell(queue_key(row["queue"]), job_key(row["id"]))
         queued.add(row["queue"])
     for sql, moment in ((_EXPIRED, tx.now), (_OVERDUE, tx.now - _LAST_WORDS_SECONDS)):
         for row in tx.all(sql + tx.skip_locked, (moment, _MOST)):
