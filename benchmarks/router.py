@@ -120,7 +120,9 @@ def _throughput(name: str, store: Store, agent: _Agent) -> Iterator[Figure]:
     together, alone = rates[MOST_IN_A_BATCH], rates[1]
     detail = {"jobs_per_second": together, "with_a_commit_for_each": alone}
     yield Figure(group=GROUP, name=f"a job, {name}", value=1000 / together, unit="ms", limit=1.0, detail=detail)
-    yield Figure(group=GROUP, name=f"share of a commit for each, {name}", value=alone / together, unit="x", limit=0.5)
+    # What a commit of one costs a file is its disk's sync: nothing to promise there.
+    limit = 0.5 if name == "PostgreSQL" else None
+    yield Figure(group=GROUP, name=f"share of a commit for each, {name}", value=alone / together, unit="x", limit=limit)
 
 
 async def _rate(store: Store, agent: _Agent, most: int, count: int) -> float:

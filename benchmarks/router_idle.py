@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -46,11 +47,20 @@ def _serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     command = [str(router), "serve", "--data", str(folder), "--listen", f"127.0.0.1:{port}"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
-            time.sleep(3)
+            _wait_for(port)
             yield process, port
         finally:
             process.terminate()
             process.wait(30)
+
+
+def _wait_for(port: int) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise SystemExit("the Router did not start")
 
 
 async def _idle(files: Files, agent: site.Agent, port: int, pid: int) -> float:

@@ -118,7 +118,10 @@ def _free(port: int) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    lock = folder / "make-dev.lock"
+    if not lock.exists() and any(folder.iterdir()):
+        raise DevError(f"{folder} holds something else. Name a new folder: `make dev DEV=build/dev`.")
+    with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -54,9 +54,7 @@ def enroll(
         put(
             f"NOTE: the token's pool is {issued.pool}; set agent.pool: {issued.pool}, or jobs for the pool are refused."
         )
-    put(
-        f"The certificate is valid for {(life.ends - life.begins) / 3600:.0f} h; a running agent renews it by itself."
-    )
+    put(f"The certificate is valid for {(life.ends - life.begins) / 3600:.0f} h; a running agent renews it by itself.")
     return 0
 
 

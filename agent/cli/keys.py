@@ -1,7 +1,7 @@
 """`agent keys`: make keys, show fingerprints."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,7 +33,7 @@ def new(
     from agent.wire.keys import fingerprint
 
     link = links.checked(router, ca_file)
-    over = {"drop": None} if link.router is None else link.of_profile()
+    over: dict[str, Any] = {} if link.router is None else link.of_profile()
     if drop is not None:
         over["drop"] = str(drop.absolute())
     try:

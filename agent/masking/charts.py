@@ -6,7 +6,7 @@ nothing. Here it is counted, thinned, and looked at by the second net.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from agent.core.job import ChartFormat
@@ -64,12 +64,16 @@ def points(media_type: str, data: bytes) -> int:
     """Data points of a specification; 0 of a picture. Raises ChartError."""
     match format_of(media_type):
         case "vega-lite":
-            return sum(map(_length, _vega_data(_spec(data))))
+            spec = _spec(data)
+            return sum(map(_length, _vega_data(spec))) + _beside(
+                inner for key, inner in _members(spec) if key not in {"values", "datasets"}
+            )
         case "plotly":
             spec = _spec(data)
             traces = [*_dicts(spec.get("data"))]
             traces += [trace for frame in _dicts(spec.get("frames")) for trace in _dicts(frame.get("data"))]
-            return sum(max((len(one) for one in _lists(trace)), default=0) for trace in traces)
+            rest = {key: value for key, value in spec.items() if key not in {"data", "frames"}}
+            return sum(map(_trace, traces)) + _beside(_lists(rest))
         case _:
             return 0
 
@@ -107,10 +111,29 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _length(values: Any) -> int:
-    """Of inline data: a list of rows, text with a row a line, or an object with lists in it."""
+    """Of inline data: a list of rows, text with a row a line or JSON, or an object with lists in it."""
     if isinstance(values, str):
-        return values.count("\n") + 1
+        return max(map(values.count, ("\n", "\r", *((",",) if values.lstrip()[:1] in {"[", "{"} else ())))) + 1
     return max((len(one) for one in _lists(values)), default=1)
+
+
+def _trace(trace: dict[str, Any]) -> int:
+    """The longest of its arrays; of one with rows, as of a heat map, all cells. What hangs at a point is no point."""
+    return max((_cells(value) for key, value in trace.items() if key != "customdata"), default=0)
+
+
+def _cells(value: Any) -> int:
+    if isinstance(value, dict):
+        return max(map(_cells, value.values()), default=0)
+    if isinstance(value, list):
+        rows = sum(len(one) for one in value if isinstance(one, list))
+        return max(len(value), rows, *(_cells(one) for one in value if isinstance(one, dict | list)), 0)
+    return 0
+
+
+def _beside(values: Iterable[Any]) -> int:
+    """What long lists hold that are not where data is."""
+    return sum(len(one) for one in values if isinstance(one, list) and _is_long(one))
 
 
 def _vega_data(spec: Any) -> Iterator[Any]:

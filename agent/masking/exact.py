@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 def exact(batch: Any) -> Any:
     """A `pyarrow.RecordBatch` of equal values that holds nothing else."""
+    if not batch.num_columns:  # only a number of rows, which would get lost
+        return batch
     return pa.RecordBatch.from_arrays([exact_array(column) for column in batch.columns], schema=batch.schema)
 
 

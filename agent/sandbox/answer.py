@@ -52,7 +52,7 @@ class _Frame(BaseModel):
 
 
 def encode(answer: Answer) -> bytes:
-    """A length as u32 BE and as many bytes, again and again: the report as JSON, then the catalogs that it names, opaque.
+    """A length as u32 BE and as many bytes, again and again: the report as JSON, then the catalogs that it names.
 
     A catalog for which there is no room is left out: the next worker then asks the source itself. Raises ValueError for
     a report that is too large.

@@ -24,7 +24,9 @@ NEW_NET = 0x40000000
 FLAGS = NEW_USER | NEW_MOUNTS | NEW_PIDS | NEW_NET | NEW_IPC | NEW_UTS
 """CLONE_NEW*: what a job has of its own, or shares with other jobs only."""
 
-SCRATCH = "/tmp"  # noqa: S108 - in the job's own root
+SCRATCH = "/scratch"
+_TEMPORARY = "/tmp"  # noqa: S108 - in the job's own root
+"""Leads to the scratch folder, unless the code itself lies below it."""
 INSIDE = 65534
 """The user and group that a job is inside. Outside it stays the server's own: no second account is needed."""
 
@@ -74,6 +76,8 @@ class Root:
         devices = tuple(path for path in places.DEVICES if Path(path).is_char_device())
         # Of the real /proc nothing is there. DuckDB aborts without a control group to read, so it gets one.
         copies = (*_facts(), ("/proc/self/cgroup", b"0::/\n"), ("/proc/self/maps", _maps()))
+        if not any(path == _TEMPORARY or path.startswith(_TEMPORARY + "/") for path in (*links, *binds)):
+            links[_TEMPORARY] = SCRATCH
         return cls(tuple(item for item in links.items() if item[0] not in hidden), binds, devices, copies)
 
 

@@ -45,9 +45,7 @@ class Pipeline(Protocol):
         """Servers that the order needs, their names looked up. Called before the jail is locked."""
         ...
 
-    def work(
-        self, order: Order, sink: BinaryIO, announce: Callable[[str], None], sandbox: int | None = None
-    ) -> Report:
+    def work(self, order: Order, sink: BinaryIO, announce: Callable[[str], None], sandbox: int | None = None) -> Report:
         """Seal the job's outcome into `sink`; `announce`: see `agent.core.ports.Session`. Called in the locked jail.
 
         `sandbox` is the channel on which a sandbox can be asked for; only a worker of a job that needs one has it.

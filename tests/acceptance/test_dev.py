@@ -165,3 +165,13 @@ def test_it_stops_while_it_starts(tmp_path: Path, port: int):
         started.kill()
         started.communicate()
     assert left(folder) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, port: int):
+    (tmp_path / "router").mkdir()
+    (tmp_path / "router" / "mine").write_text("dear")
+    command = [sys.executable, "-m", "examples.dev", "--folder", str(tmp_path), "--port", str(port)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert "holds something else" in done.stderr
+    assert (tmp_path / "router" / "mine").read_text() == "dear"

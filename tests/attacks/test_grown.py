@@ -135,7 +135,7 @@ def grow(pairs, dialect, examples, seeds):
     assert tally["ran"] > ENOUGH * sum(tally.values()), tally
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+@pytest.mark.parametrize("dialect", ["duckdb", pytest.param("postgres", marks=pytest.mark.full)])
 def test_grown_queries(pairs, dialect):
     grow(pairs, dialect, QUICK, range(4))
 

@@ -116,6 +116,7 @@ def test_views_that_double_are_refused_before_they_fill_the_memory():
     assert not ask("SELECT * FROM v14", catalog)
 
 
+@pytest.mark.full
 def test_a_wide_table_and_a_broad_catalog():
     wide = Relation("main", "wide", tuple(Column(f"c{n}", "VARCHAR") for n in range(2_000)))
     others = tuple(replace(wide, name=f"t{n}", columns=wide.columns[:20]) for n in range(2_000))

@@ -53,7 +53,9 @@ def a_part(offset: int) -> list[Case]:
     return quick[offset::8] + slow[offset::24]
 
 
-@pytest.mark.parametrize(("mode", "offset"), [(FULL_UNPRIVILEGED, 0), (DOCKER, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("mode", "offset"), [pytest.param(FULL_UNPRIVILEGED, 0, marks=pytest.mark.full), (DOCKER, 1)], ids=str
+)
 def test_a_part_breaches_nothing(mode: Mode, offset: int) -> None:
     assert breaches(mode, a_part(offset)) == {}
 
@@ -75,6 +77,8 @@ def without_layers(chosen: list[Case]) -> dict[str, list[str]]:
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+@pytest.mark.full
+@pytest.mark.timeout(600)
 def test_some_breach_where_no_layer_is() -> None:
     """So that it shows early when this suite could see nothing any more."""
     chosen = [case for case in CASES if case.control and case.category not in {*SLOW, "process"}][::25]

@@ -60,6 +60,8 @@ def run(program: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.full
+@pytest.mark.timeout(600)
 def test_each_layer_alone_stops_a_program_that_nothing_else_stops() -> None:
     found = run("one_layer.py")
     expected = ALONE | (WITH_PRIVILEGES if os.getuid() == 0 else set())

@@ -111,6 +111,7 @@ def breaches(site: Site, chosen: list[Case]) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.full
 def test_some_hostile_programs_breach_nothing(site: Site) -> None:
     assert breaches(site, QUICK[::40]) == {}
 

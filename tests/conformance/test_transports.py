@@ -17,6 +17,7 @@ import agent.transport as package
 from agent.core.errors import TransportError
 from agent.core.lane import LANES
 from agent.core.ports import Clock, Offer, Rejection, Sealed, Transport
+from agent.transport._https import Https
 
 pytestmark = pytest.mark.anyio
 FOUR = dict.fromkeys(LANES, 4)
@@ -77,6 +78,9 @@ def filedrop(folder: Path) -> Stage:
 
 
 STAGES = {"filedrop": filedrop}
+FAR = {"https": Https}
+"""Carriers whose far side takes only jobs that are really signed, and results that are really sealed: what is promised
+below is shown over a real Router in tests/unit/transport/test_link.py and tests/acceptance/test_link_faults.py."""
 KINDS = [config.model_fields["kind"].annotation.__args__[0] for config in package.CONFIGS]
 
 
@@ -85,7 +89,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=sorted(STAGES))
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
     return STAGES[request.param](tmp_path)
 
@@ -108,19 +112,20 @@ def of_kind(kind: str) -> bytes:
 def test_every_file_of_the_package_is_in_the_union_and_has_a_stage() -> None:
     files = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
     assert {config.__module__.rsplit(".", 1)[1] for config in package.CONFIGS} == files
-    assert set(KINDS) == files == set(STAGES)
+    assert set(KINDS) == files == {*STAGES, *FAR}
 
 
-@pytest.mark.parametrize("config", package.CONFIGS)
+@pytest.mark.parametrize("config", package.CONFIGS, ids=lambda config: config.__module__.rpartition(".")[2])
 def test_it_has_every_verb_with_the_same_parameters(config: Any) -> None:
-    made = get_type_hints(config.open, vars(inspect.getmodule(config)))["return"]
+    kind = config.model_fields["kind"].annotation.__args__[0]
+    made = FAR.get(kind) or get_type_hints(config.open, vars(inspect.getmodule(config)))["return"]
     for name, verb in inspect.getmembers(Transport, inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.iscoroutinefunction(getattr(made, name))
             assert list(inspect.signature(getattr(made, name)).parameters) == list(inspect.signature(verb).parameters)
 
 
-@pytest.mark.parametrize("config", package.CONFIGS)
+@pytest.mark.parametrize("config", package.CONFIGS, ids=lambda config: config.__module__.rpartition(".")[2])
 def test_its_config_is_frozen_and_refuses_what_it_does_not_know(config: Any) -> None:
     assert config.model_config["frozen"]
     with pytest.raises(ValidationError) as caught:

@@ -26,6 +26,8 @@ _VEGA_DATA = frozenset({"values", "datasets"})
 # `pivot` makes names of values.
 _VEGA_KEYS = {"url", "href", "src", "usermeta", "image", "loader", "pivot"}
 # A tooltip draws its member `image` as a picture from an address: by an expression or a name, also of the data.
+_CURSOR = re.compile(r"[a-z-]+", re.ASCII)
+_STYLE = re.compile(r"\burl\s*\(", re.IGNORECASE)
 _BUILDS = re.compile(r"\bimage\b|\\[xu0-7]", re.IGNORECASE)
 _QUOTES = re.compile(r"[\\\[\]\s'\"]")
 # A control that sets a parameter is an <input>, of which every other member becomes an attribute: `onfocus` too.
@@ -96,16 +98,19 @@ def vega(spec: Any) -> str:
     """A vega-lite specification whose data is inside, and that leads nowhere."""
     if not isinstance(spec, dict) or not _schema_is_own(spec.get("$schema")):
         return "it is not a vega-lite specification"
-    for key, value in _walk(spec, skip=_VEGA_DATA):
-        if key in _VEGA_KEYS:
-            return f"a specification may not hold {key}"
-        if key == "bind" and not _binds(value):
-            return "a specification may not hold this control"
-        if isinstance(value, str) and (why := _vega_text(key, value)):
-            return why
-        if isinstance(value, dict) and any(map(_named_image, (value[name] for name in _VEGA_DATA if name in value))):
-            return "a specification may hold no column called image: a tooltip would fetch it"
-    return ""
+    return next(filter(None, (_vega_member(key, value) for key, value in _walk(spec, skip=_VEGA_DATA))), "")
+
+
+def _vega_member(key: str, value: Any) -> str:
+    if key in _VEGA_KEYS:
+        return f"a specification may not hold {key}"
+    if key == "bind" and not _binds(value):
+        return "a specification may not hold this control"
+    if key == "cursor" and not (isinstance(value, str) and _CURSOR.fullmatch(value)):
+        return "a specification may hold no cursor but those that have a name"
+    if isinstance(value, dict) and any(map(_named_image, (value[name] for name in _VEGA_DATA if name in value))):
+        return "a specification may hold no column called image: a tooltip would fetch it"
+    return _vega_text(key, value) if isinstance(value, str) else ""
 
 
 def _vega_text(key: str, value: str) -> str:
@@ -113,7 +118,7 @@ def _vega_text(key: str, value: str) -> str:
         return "a specification may hold no images, nor what a tooltip would take for one"
     if key in {*_PROSE, "$schema"}:
         return ""
-    if _ADDRESS.search(value):
+    if _ADDRESS.search(value) or _STYLE.search(value):
         return "a specification may not hold an address"
     return "an expression may hold no image, and no character by its number" if _BUILDS.search(value) else ""
 

@@ -42,6 +42,9 @@ def test_the_file_has_the_published_shape(made: Profile) -> None:
         "signing_key": "signing.jwk",
         "opening_key": "opening.jwk",
         "drop": "../drop",
+        "router": None,
+        "token_file": None,
+        "ca_file": None,
         "agents": {AGENT.kid: {"name": "plant-7", "key": AGENT.to_jwk()}},
     }
 

@@ -69,10 +69,18 @@ def test_formats_and_names() -> None:
 
 
 def test_points_are_counted_wherever_data_is() -> None:
-    assert points(VEGA, json.dumps(EVERYWHERE).encode()) == 3 + 6 + 3 + 3 + 3
-    assert points(PLOTLY, json.dumps(FIGURE).encode()) == 3 + 9
+    assert points(VEGA, json.dumps(EVERYWHERE).encode()) == 3 + 6 + 3 + 3 + 3 + 40
+    assert points(PLOTLY, json.dumps(FIGURE).encode()) == 3 + 9 + 40
     assert points(VEGA, b'{"data":{"values":{"features":[1,2,3,4]}}}') == 4
     assert points(PNG, b"\x89PNG") == 0
+    written = json.dumps([{"x": n} for n in range(50)])
+    for values in (written, f" {written}", "x\r" * 49):
+        assert points(VEGA, json.dumps({"data": {"values": values, "format": {"type": "json"}}}).encode()) == 50
+    assert points(VEGA, json.dumps({"data": {"values": [1] * 50}}).encode()) == 50
+    assert points(VEGA, json.dumps({"params": [{"name": "p", "value": [0] * 50}]}).encode()) == 50
+    assert points(PLOTLY, json.dumps({"data": [{"type": "heatmap", "z": [[0] * 9] * 7}], "layout": {}}).encode()) == 63
+    assert points(PLOTLY, b'{"data":[{"x":[1,2],"customdata":[[1,2,3],[4,5,6]]}],"layout":{}}') == 2
+    assert points(PLOTLY, json.dumps({"data": [], "layout": {"shapes": [{}] * 50}}).encode()) == 50
 
 
 @pytest.mark.parametrize(("media_type", "spec"), [(VEGA, EVERYWHERE), (PLOTLY, FIGURE)])

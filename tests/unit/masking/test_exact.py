@@ -11,7 +11,7 @@ import pytest
 from agent.core.limits import Limits
 from agent.core.plan import MaskedPlan
 from agent.core.table import Disclosure, Masked, Table
-from agent.masking.exact import exact_array
+from agent.masking.exact import exact, exact_array
 from agent.masking.policy import Policy
 from agent.masking.release import release
 from agent.sandbox.exchange import Input, Program
@@ -95,6 +95,42 @@ def test_nothing_lies_beneath_a_gap(name: str) -> None:
     made.validate(full=True)
     assert made.equals(gaps)
     assert HIDDEN not in stored(made)
+
+
+OTHERS = [
+    *(pa.null(), pa.bool_(), pa.float16(), pa.float32(), pa.uint8(), pa.date32(), pa.date64(), pa.time32("s")),
+    *(
+        pa.time64("ns"),
+        pa.duration("us"),
+        pa.timestamp("ns", "UTC"),
+        pa.month_day_nano_interval(),
+        pa.decimal256(50, 2),
+    ),
+    *(
+        pa.decimal32(5, 1),
+        pa.decimal64(9, 1),
+        pa.binary(),
+        pa.large_binary(),
+        pa.binary_view(),
+        pa.uuid(),
+        pa.struct([]),
+    ),
+    *(pa.large_list(pa.int8()), pa.list_view(pa.int8()), pa.large_list_view(pa.string()), pa.json_(pa.large_string())),
+    *(pa.list_(pa.dictionary(pa.int8(), pa.string())), pa.map_(pa.string(), pa.struct([("a", pa.int8())]))),
+]
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=str)
+def test_every_type_has_a_way(kind: pa.DataType) -> None:
+    for given in (pa.nulls(3, kind), pa.nulls(3, kind).slice(1, 1), pa.nulls(0, kind)):
+        made = exact_array(given)
+        made.validate(full=True)
+        assert made.equals(given)
+
+
+def test_rows_without_columns_are_still_counted() -> None:
+    batch = pa.record_batch({"n": [1, 2]}).select([])
+    assert exact(batch).num_rows == batch.num_rows == 2
 
 
 def test_memory_of_an_engine_does_not_leave_beneath_its_nulls() -> None:

@@ -75,7 +75,9 @@ def test_what_is_cut_or_no_answer_is_refused(data: bytes) -> None:
 def test_a_catalog_that_is_too_large_is_not_handed_on() -> None:
     largest = replace(REPORT, catalogs={"shop": bytes(MAX_CATALOG_BYTES)})
     assert decode(encode(Answer(report=largest))).report == largest
-    assert decode(encode(Answer(report=replace(REPORT, catalogs={"shop": bytes(MAX_CATALOG_BYTES + 1)})))).report == REPORT
+    assert (
+        decode(encode(Answer(report=replace(REPORT, catalogs={"shop": bytes(MAX_CATALOG_BYTES + 1)})))).report == REPORT
+    )
 
 
 @pytest.mark.parametrize(

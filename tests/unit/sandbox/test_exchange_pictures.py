@@ -136,7 +136,10 @@ GOOD_VEGA = {
             {"name": "d", "select": {"type": "point", "fields": ["x"]}, "bind": {"legend": "dblclick"}},
         ]
     },
-    "tooltips": {"mark": {"type": "bar", "tooltip": True}, "encoding": {"tooltip": [{"field": "images"}]}},
+    "tooltips": {
+        "mark": {"type": "bar", "tooltip": True, "cursor": "zoom-in"},
+        "encoding": {"tooltip": [{"field": "images"}]},
+    },
     "patterns": {"transform": [{"filter": "test(/^\\\\d+$/, datum.a)"}]},
     "prose": {"title": {"text": "Source: https://example.org", "subtitle": ["see http://x"]}, "mark": "bar"},
 }
@@ -172,6 +175,9 @@ BAD_VEGA = {
     "a tooltip's made-up name": {"transform": [{"calculate": "'ht' + 'tps:'", "as": "image"}]},
     "a tooltip's object": {"mark": {"tooltip": {"expr": "{image: 'ht' + 'tps:/' + '/e.org'}"}}},
     "a tooltip's escaped object": {"mark": {"tooltip": {"expr": "{'im\\x61ge': 'ht' + 'tps:/' + '/e.org'}"}}},
+    "a cursor that fetches": {"mark": {"type": "bar", "cursor": "url(//example.org/x.png), auto"}},
+    "a cursor of an expression": {"config": {"view": {"cursor": {"expr": "'u' + 'rl(ht' + 'tps:'"}}}},
+    "a colour that fetches": {"mark": {"type": "bar", "fill": "URL (//example.org/x.svg#a)"}},
     "names of values": {"transform": [{"pivot": "a", "value": "b", "groupby": ["c"]}]},
     "script": {"config": {"background": "javascript:alert(1)"}},
 }

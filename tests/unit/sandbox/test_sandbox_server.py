@@ -100,7 +100,7 @@ def test_facts_of_the_jail(server: Bare) -> None:
     assert (said["null"], said["group"], said["maps"], said["import"]) == ("done", True, True, "done")
     assert said["groups"] == "EACCES"
     if server.ready["tier"] == "full":
-        assert (said["uid"], said["pid"], said["host"], said["cwd"]) == (65534, 1, "sandbox", "/tmp")
+        assert (said["uid"], said["pid"], said["host"], said["cwd"]) == (65534, 1, "sandbox", "/scratch")
         assert (said["flags"], said["size"]) == (2 | 4 | 8, 8 * MIB)
 
 

@@ -183,7 +183,7 @@ def test_keys_of_a_later_version_are_refused_by_name(wrong: Wrong, text: str) ->
 @pytest.mark.parametrize("mode", ["hybrid", "cloud"])
 def test_modes_without_their_transport_are_refused(wrong: Wrong, mode: str) -> None:
     [said] = wrong(f"tenant: a\nmode: {mode}\n")
-    assert said.startswith(f"sandbox.yaml:2: mode: the mode `{mode}` needs the https transport")
+    assert said.startswith(f"sandbox.yaml:2: mode: the mode `{mode}` needs the Router's address")
 
 
 def test_names_from_the_file_are_printed_harmlessly(wrong: Wrong) -> None:

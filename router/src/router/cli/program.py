@@ -44,7 +44,7 @@ def main() -> None:
         sys.stderr.write(f"router: {problem.message} {problem.hint}\n")
         sys.exit(FAILURE)
     except ClientError as error:
-        sys.stderr.write(f"router: {error.code}: {safe(error.message)} {safe(error.hint)}\n")
+        sys.stderr.write(f"router: {safe(error.code)}: {safe(error.message)} {safe(error.hint)}\n")
         sys.exit(_code(error))
     except ConfigError as error:
         sys.stderr.write(f"router: {error}\n")

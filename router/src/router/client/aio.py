@@ -1,16 +1,19 @@
 """The client for programs that use asyncio or trio."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Self, TypeVar
 
 import anyio
-from anyio import to_thread
+import anyio.lowlevel
+from anyio import from_thread
 
 from agent.wire.container import read_mres
 from agent.wire.errors import WireError
@@ -35,8 +38,12 @@ from router.client.keys import Keys
 from router.client.results import Result, result_of
 from router.client.tasks import Format, Signed, Terms
 
+T = TypeVar("T")
+
 _SPOOL_BYTES: Final = 8 * 2**20
 _FORGET_SECONDS: Final = 10
+_BREATH_SECONDS: Final = 0.1
+"""Between two polls that told nothing new: whoever answers at once instead of waiting is not asked at full speed."""
 MAX_RESULT_BYTES: Final = 4 * 2**30
 _WITHOUT_RESULT: Final[Mapping[str, tuple[type[JobError], str]]] = {
     "cancelled": (JobCancelledError, "The job was cancelled before an agent had it."),
@@ -101,6 +108,8 @@ class AsyncJob:
             step, _ = _said(await self._client.calls.poll(f"/jobs/{self.id}", step.changed))
             if step != before:
                 yield step
+            elif step.changed == before.changed:
+                await anyio.sleep(_BREATH_SECONDS)
 
     async def wait(self, timeout: float | None = None, *, keep: bool = False) -> Result:  # noqa: ASYNC109 - a caller's word
         """The opened result. `timeout` in seconds; `keep` leaves the sealed result at the Router.
@@ -116,7 +125,7 @@ class AsyncJob:
                 with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as file:
                     await self._fetched(file)
                     open_ = partial(self._client.open, file, self._signed.digest, job_id=self.id)
-                    found = await to_thread.run_sync(open_)
+                    found = await _aside(open_)
                 self._opened = found
                 if not keep:
                     await self._forget()
@@ -146,6 +155,8 @@ class AsyncJob:
         step, sealed = _said(await self._client.calls.json("GET", f"/jobs/{self.id}"))
         while not step.ended:
             step, sealed = _said(await self._client.calls.poll(f"/jobs/{self.id}"))
+            if not step.ended:
+                await anyio.sleep(_BREATH_SECONDS)
         if not sealed:
             kind, message = _WITHOUT_RESULT.get(step.state, (JobFailedError, "The job ended without a result."))
             raise kind(step.code or "job.ended", message)
@@ -288,6 +299,23 @@ class AsyncClient:
         except (WireError, ValueError) as error:
             hint = "Compare the agent's fingerprint out of band, then pin it; else report it."
             raise ResultError("result.untrusted", f"The result cannot be trusted: {error}.", hint) from None
+
+
+async def _aside(call: Callable[[], T]) -> T:
+    """In a thread that does not keep a program alive, as those of anyio's pool would; waited for to its end."""
+    done, loop, outcome = anyio.Event(), anyio.lowlevel.current_token(), Future[T]()
+
+    def work() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            outcome.set_exception(error)
+        from_thread.run_sync(done.set, token=loop)
+
+    Thread(target=work, name="router.client open", daemon=True).start()
+    with anyio.CancelScope(shield=True):
+        await done.wait()
+    return outcome.result()
 
 
 @contextmanager

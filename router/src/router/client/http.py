@@ -21,8 +21,9 @@ _CAP_SECONDS: Final = 5.0
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 _MAX_ANSWER_BYTES: Final = 4 * 2**20
 _POLL_SECONDS: Final = 25.0
-_POLLS: Final = 40
-_CONNECTIONS: Final = 60
+_POLLS: Final = 200
+_KEPT: Final = 40
+_CONNECTIONS: Final = 240
 """More than `_POLLS`: however many jobs are waited for, a new one is sent at once."""
 
 
@@ -40,7 +41,7 @@ class Calls:
         self._http = httpx.AsyncClient(
             verify=_trust(ca_file),
             timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_POLLS),
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),
             headers=headers,
         )
         self._polls: anyio.Semaphore | None = None

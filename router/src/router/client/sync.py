@@ -1,13 +1,16 @@
 """The client for programs that do not use async: the same calls, each waited for."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from agent.wire.keys import VerifyKey
 from agent.wire.sealing import Opened
@@ -31,6 +34,25 @@ def _done(portal: BlockingPortal, call: Callable[[], Awaitable[T]]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+def _portal() -> tuple[BlockingPortal, Callable[[], None]]:
+    """An event loop in a thread that keeps no program alive which forgets to close its client; and its end."""
+    ready: Future[BlockingPortal] = Future()
+
+    async def work() -> None:
+        async with BlockingPortal() as portal:
+            ready.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    def stop() -> None:
+        portal.start_task_soon(partial(portal.stop, cancel_remaining=True))
+        thread.join()
+
+    thread = Thread(target=anyio.run, args=(work,), name="router.client", daemon=True)
+    thread.start()
+    portal = ready.result()
+    return portal, stop
 
 
 class Job:
@@ -108,7 +130,8 @@ class Client:
     def _begin(self, make: Callable[[], AsyncClient]) -> None:
         self._client = make()
         self._stack = ExitStack()
-        self._portal = self._stack.enter_context(start_blocking_portal())
+        self._portal, stop = _portal()
+        self._stack.callback(stop)
         self._stack.callback(lambda: _done(self._portal, self._client.aclose))
 
     def __enter__(self) -> Self:

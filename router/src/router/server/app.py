@@ -66,7 +66,7 @@ async def _tick(hub: Hub) -> None:
     while True:
         try:
             await hub.tick()
-        except StoreError as error:
+        except (StoreError, RouterProblem) as error:
             _LOGGER.warning("a tick was not written: %s", error)
         except Exception as error:  # noqa: BLE001 - the clockwork goes on
             _LOGGER.error("a tick met a defect: %s", type(error).__name__)  # noqa: TRY400

@@ -92,7 +92,8 @@ def load(files: Files, domain: str) -> Authority:
     A roll that was cut short between its two renames has the next CA's key beside the last one's certificate: the
     certificate that belongs to the key is the one in use.
     """
-    found = [path.read_bytes() for path in (files.ca, files.ca_next, files.ca_old) if path.exists()]
+    every = [path.read_bytes() for path in (files.ca, files.ca_next, files.ca_old) if path.exists()]
+    found = list(dict.fromkeys(every))  # a switch that was cut short has one of them twice
     key = files.ca_key.read_bytes()
     for number, certificate in enumerate(found):
         try:

@@ -39,8 +39,12 @@ class PostgresStore(Reads):
         self._name = secrets.token_hex(8)
         self._writer: Connection | None = None
         self._committing = False
-        with translated():
-            self._check_version(self._writing())
+        try:
+            with translated():
+                self._check_version(self._writing())
+        except StoreError:
+            self._connections.close()
+            raise
 
     def apply(self, batch: Sequence[Op], now: float) -> list[Reply | RouterProblem]:
         """See `Store.apply`; in the order of `router.store.order`. Two Routers in each other's way try again."""
@@ -62,8 +66,15 @@ class PostgresStore(Reads):
                     return [RouterProblem("internal")]
                 # One of them broke the transaction: the halves are done apart, until it breaks alone.
                 half = len(batch) // 2
-                return [*self._applied(batch[:half], now), *self._applied(batch[half:], now)]
-        return [RouterProblem("store.unavailable", retry_after=1.0)] * len(batch)
+                return [*self._half(batch[:half], now), *self._half(batch[half:], now)]
+        raise StoreError("The store does not answer.")
+
+    def _half(self, batch: Sequence[Op], now: float) -> list[Reply | RouterProblem]:
+        """A part of a batch, of which another part may be done already."""
+        try:
+            return self._applied(batch, now)
+        except (psycopg.Error, StoreError):
+            return [RouterProblem("store.unavailable", retry_after=1.0)] * len(batch)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -40,7 +40,11 @@ class SqliteStore(Reads):
             # SQLite gives its journals the mode of the main file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE))
             self._writer = _connect(path)
-            _prepare(self._writer)
+            try:
+                _prepare(self._writer)
+            except BaseException:
+                self._writer.close()
+                raise
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
