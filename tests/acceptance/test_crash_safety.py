@@ -58,7 +58,7 @@ WRONG = "select no_such_column from people"
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine: nothing here measures time
 
-FEW = frozenset({"offered", "claimed", "started", "sealed", "committed", "delivered"})
+FEW = frozenset({"claimed", "started", "committed"})
 """Steps whose kills are part of every run; the others are of the slower one."""
 
 
@@ -242,7 +242,7 @@ def test_a_kill_at_any_step_loses_no_job_and_doubles_no_result(site: Site, step:
     assert codes[once] in ({"ok"} if before_claim else {"ok", "job.interrupted"})
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in (2, 3, 4))])
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2, 3, 4)])
 def test_kills_at_random_moments_under_load(site: Site, seed: int) -> None:
     chance = random.Random(seed)
     for number in range(20):

@@ -26,6 +26,7 @@ from agent.identity.certificate import Tls
 from agent.identity.keystore import load_opening, load_signing
 from agent.wire.sealing import Opened, open_result
 from agent.wire.signing import job_digest, verify_manifest
+from router.cli.site import Settings
 from router.core import ops
 from router.core.agents import AgentId, NewToken
 from router.server.enroll import token_hash
@@ -137,7 +138,9 @@ class LinkSite:
     def __post_init__(self) -> None:
         self.port = free_port()
         self.files = Files(self.root / "router")
-        self.authority = init(self.files, DOMAIN, ("localhost", "127.0.0.1"), time.time())
+        hosts = ("localhost", "127.0.0.1")
+        self.authority = init(self.files, DOMAIN, hosts, time.time())
+        Settings(domain=DOMAIN, hosts=hosts).write(self.files.folder / "router.json")
         self.tls = Tls(self.root / "state/identity/tls")
 
     def prepare(self, port: int) -> None:

@@ -27,6 +27,12 @@ def without(module: object, *names: str) -> Change:
     return lambda: [setattr(module, name, nothing) for name in names] and None
 
 
+def without_root() -> None:
+    """The machine's own root has another folder for what is passing."""
+    namespaces.settle = nothing
+    namespaces.SCRATCH = "/tmp"
+
+
 def without_limit(kind: int) -> Change:
     def change() -> None:
         lower = process._lower
@@ -87,7 +93,7 @@ FULL: dict[str, Change] = {
     "net namespace": without_flag("NEW_NET"),
     "mount namespace": without_flag("NEW_MOUNTS"),
     "uts namespace": without_flag("NEW_UTS"),
-    "own root": without(namespaces, "settle"),
+    "own root": without_root,
     "read-only root": writable_root,
     "scratch of its own": without(namespaces, "own_scratch"),
     "scratch without programs": scratch_with_programs,

@@ -67,9 +67,10 @@ class Liar:
             rest = asyncio.all_tasks() - {asyncio.current_task()}
             for task in rest:
                 task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
+            if rest:
+                await asyncio.wait(rest, timeout=10)  # one that hangs in TLS goes with the loop
 
-        asyncio.run_coroutine_threadsafe(end(), self.loop).result(20)
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(60)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()

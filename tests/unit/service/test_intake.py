@@ -123,13 +123,13 @@ async def test_what_a_carrier_offers_twice_under_one_name_runs_once_and_is_not_r
 
 
 async def test_a_defect_in_checking_one_envelope_is_a_rejection(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agent.service import intake
+    from agent.service import verifying
 
     def broken(*_: object) -> None:
         raise RuntimeError("secret 4711")
 
     async with bench.running() as supervisor:
-        monkeypatch.setattr(intake, "verify", broken)
+        monkeypatch.setattr(verifying, "verify", broken)
         job_id = bench.submit()
         assert await bench.rejected(job_id) == "envelope.malformed"
         monkeypatch.undo()
