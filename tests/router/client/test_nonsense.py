@@ -52,9 +52,10 @@ class Liar:
             answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
             writer.write(answer)
             if answer.endswith(b"ENDLESS"):
-                while not writer.is_closing():
+                for _ in range(256):  # a connection that was cut may take them all without a word
                     writer.write(b" " * 2**20)
                     await writer.drain()
+                    await asyncio.sleep(0)
             await writer.drain()
             writer.close()
             await writer.wait_closed()
