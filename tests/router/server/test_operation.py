@@ -20,6 +20,7 @@ from router.ca.names import SubmitterId
 from router.core import ops
 from router.core.agents import AgentId
 from router.core.problem import RouterProblem
+from router.serve import local_server_of
 from router.server import calls, protocol
 from router.server.listening import bound
 from router.service import roll
@@ -283,8 +284,6 @@ class Local:
     """A Router on a unix socket."""
 
     def __init__(self, folder: Path) -> None:
-        from router.serve import local_server_of
-
         self.site = Site(folder)
         self.path = folder / "router.sock"
         self.site.server = local_server_of(self.site.hub, self.site.files, self.path, "0.1")

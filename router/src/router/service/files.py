@@ -102,7 +102,7 @@ def load(files: Files, domain: str) -> Authority:
             if number == len(found) - 1:
                 raise
             continue
-        others = (x509.load_pem_x509_certificate(one) for one in found if one != certificate)
+        others = (x509.load_pem_x509_certificate(one) for one in dict.fromkeys(found) if one != certificate)
         return replace(authority, others=tuple(others))
     raise FileNotFoundError(errno.ENOENT, "there is no CA", str(files.ca))
 
