@@ -110,7 +110,7 @@ class SandboxServer:
         """Keep `load` up to date; returns when the server has closed its channel, which is its end."""
         while True:
             try:
-                await anyio.wait_readable(self._process.channel)
+                await self._process.readable()
                 received = channel.receive(self._process.channel)
                 if received is None:
                     return
@@ -132,7 +132,7 @@ class SandboxServer:
 
 
 async def _verdict(process: ServerProcess) -> SandboxReady:
-    await anyio.wait_readable(process.channel)
+    await process.readable()
     with suppress(OSError, channel.ChannelError, ValidationError):
         received = channel.receive(process.channel)
         if received is not None:

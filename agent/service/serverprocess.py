@@ -4,8 +4,8 @@ import os
 import select
 import socket
 import subprocess
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
 import anyio
@@ -93,7 +93,32 @@ class ServerProcess:
         self._pidfd = -1
         self._close()
 
+    async def readable(self) -> None:
+        """Wait until the channel has something to read, its end included. Raises OSError when it was closed here."""
+        with _held(self.channel) as number:
+            await anyio.wait_readable(number)
+
+    async def writable(self) -> None:
+        """Wait until the channel takes something. Raises OSError when it was closed here."""
+        with _held(self.channel) as number:
+            await anyio.wait_writable(number)
+
     def _close(self) -> None:
         if self.channel.fileno() >= 0:
-            anyio.notify_closing(self.channel)  # whoever waits for it would wait for the next owner of its number
+            with suppress(OSError):  # the other side is gone
+                self.channel.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for it
             self.channel.close()
+
+
+@contextmanager
+def _held(channel: socket.socket) -> Iterator[int]:
+    """A number for the channel that only the waiter uses.
+
+    The loop knows readers by number: were the channel's own number closed and given to the next server's channel while
+    somebody waits, the end of the first wait would take the second one's reader away, and it would wait for ever.
+    """
+    number = os.dup(channel.fileno())
+    try:
+        yield number
+    finally:
+        os.close(number)

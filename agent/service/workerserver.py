@@ -60,7 +60,7 @@ class WorkerServer:
 
     async def wait_ready(self) -> None:
         """Wait until it can fork. Raises ServerError when it ends instead."""
-        await anyio.wait_readable(self._process.channel)
+        await self._process.readable()
         with suppress(OSError, channel.ChannelError, ValidationError):
             received = channel.receive(self._process.channel)
             if received is not None:
@@ -74,7 +74,7 @@ class WorkerServer:
             try:
                 channel.send(self._process.channel, request.model_dump(), descriptors)
             except BlockingIOError:
-                await anyio.wait_writable(self._process.channel)
+                await self._process.writable()
             else:
                 return
 
