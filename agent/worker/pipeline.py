@@ -57,7 +57,7 @@ def warm() -> None:
 
 def rehearse() -> None:
     """Go through the motions of a job, without any; the engine's too."""
-    rehearsal.rehearse()
+    rehearsal.rehearse(wide=False)
     duckdb.rehearse()
 
 
