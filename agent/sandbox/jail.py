@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from agent.sandbox import landlock, namespaces, places, process, seccomp, untrusted
 from agent.sandbox.environment import ENVIRONMENT
@@ -22,6 +22,7 @@ THREADS = 256
 """More than this many threads of one job are too many; the supervisor counts them."""
 _GIB = 1 << 30
 _NICER = 5
+_TEMPORARY: Final = "/tmp"  # noqa: S108 - in the job's own root
 _DESCRIPTORS = 4
 
 
@@ -63,7 +64,7 @@ def shut(cell: Cell, keep: Collection[int]) -> int:
     _yield_to_others()
     if cell.tier == "full":
         namespaces.own_scratch(cell.scratch_bytes)
-    clear_environment(cell.scratch)
+    clear_environment(_usual(cell.scratch))
     os.chdir(cell.scratch)
     process.drop_capabilities()
     process.forbid_new_privileges()
@@ -102,6 +103,11 @@ def clear_environment(scratch: str) -> None:
     os.environ.update({**ENVIRONMENT, **dict.fromkeys(("TMPDIR", "HOME", "MPLCONFIGDIR"), scratch)})
     os.environ["JOBLIB_MULTIPROCESSING"] = "0"  # else it asks for semaphores, and warns that it gets none
     tempfile.tempdir = None  # a library may have asked for it in the server
+
+
+def _usual(scratch: str) -> str:
+    """The scratch folder under the name that programs expect it to have, where it goes by that name too."""
+    return _TEMPORARY if os.path.realpath(_TEMPORARY) == scratch else scratch
 
 
 def _yield_to_others() -> None:
