@@ -95,7 +95,8 @@ def test_facts_of_the_jail(server: Bare) -> None:
     assert resource.RLIM_INFINITY != limits["AS"][1] < 16 << 30
     assert {"PATH", "PYTHONPATH"}.isdisjoint(said["environment"])
     full = server.ready["tier"] == "full"
-    assert (said["tmp"], said["files"]) == ("/tmp" if full else said["cwd"], [])
+    assert said["files"] == []
+    assert said["tmp"] == said["cwd"] or (full and said["tmp"] == "/tmp")  # code below /tmp leaves it its name
     assert said["root"] == "EACCES"
     assert said["passwd"] in {"EACCES", "ENOENT"}
     assert (said["null"], said["group"], said["maps"], said["import"]) == ("done", True, True, "done")
