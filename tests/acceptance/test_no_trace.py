@@ -81,6 +81,7 @@ def big(site):
     return site
 
 
+@pytest.mark.full
 def test_no_trace_is_left(big):
     site = big
     sources = {site.folder / "shop.duckdb", site.folder / "ledger.sqlite"}

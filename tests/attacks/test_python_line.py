@@ -124,6 +124,7 @@ def test_hostile_programs_breach_nothing(site: Site, part: int) -> None:
     assert breaches(site, (QUICK + SLOW[::5])[part::8]) == {}
 
 
+@pytest.mark.full
 def test_what_is_no_program_has_a_clear_outcome(site: Site) -> None:
     got = outcomes(site, {name: code for name, (code, _) in BAD.items()}, every=15)
     codes = {name: got[name].get("code") or "ok" for name in BAD}

@@ -232,8 +232,8 @@ def test_batches_are_what_their_operations_are(sides: dict[str, Store], batches:
 @pytest.mark.full
 @pytest.mark.timeout(900)
 @given(batches=_batches)
-@_common(int(os.environ.get("ROUTER_RUNS", "1000")))
-def test_1000_batches_are_what_their_operations_are(
+@_common(int(os.environ.get("ROUTER_RUNS", "400")))
+def test_many_batches_are_what_their_operations_are(
     sides: dict[str, Store], batches: list[tuple[int, list[Plain]]]
 ) -> None:
     _compare(sides, batches)

@@ -96,6 +96,7 @@ def test_tables_are_made_by_upgrade_and_by_nothing_else(folder: Path, address: s
         assert store.ready() == frozenset()
 
 
+@pytest.mark.full
 def test_serve_answers_over_postgresql(folder: Path, address: str) -> None:
     keep(folder, address)
     assert CliRunner().invoke(app, ["db", "upgrade", "--data", str(folder)]).exit_code == 0

@@ -51,6 +51,7 @@ def held(path: Path) -> set[str]:
     return jobs
 
 
+@pytest.mark.full
 def test_what_was_acknowledged_outlives_a_kill_at_any_time(tmp_path: Path) -> None:
     path = tmp_path / "router.db"
     SqliteStore(path).close()

@@ -193,6 +193,7 @@ async def _crashes(server: pg.Postgres, ended: set[str]) -> int:
     return crashes
 
 
+@pytest.mark.full
 def test_a_database_that_restarts_under_load_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "OFFER_SECONDS", 1.0)
     submitter = _Caller()
