@@ -14,9 +14,10 @@ WORKERS ?= auto
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
-CODE := agent benchmarks examples router/src tests
+CODE := agent benchmarks examples packaging router/src tests
 
-.PHONY: help setup demo dev test test-full test-slow check fix bench mutants clean \
+.PHONY: help setup demo dev test test-full test-slow check fix bench mutants clean deb bundle test-vm \
+  images prod test-docker \
   check-lint check-format check-types check-imports check-architecture docs
 
 help: ## this list
@@ -73,6 +74,7 @@ check-types: $(READY)
 
 check-imports: $(READY)
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config router/pyproject.toml
 
 check-architecture: $(READY)
 	$(BIN)/python -m pytest -q tests/test_architecture.py
@@ -87,9 +89,31 @@ docs: $(READY)
 	$(BIN)/python -m agent.guard.python.reference
 	$(BIN)/python -m agent.settings
 	$(BIN)/python -m agent.wire.schemas docs/schema
+	$(BIN)/python -m router.server.reference
+	$(BIN)/python packaging/kubernetes/schema.py
 
 bench: $(READY) ## measure, print a table, write benchmarks/results.json
 	@$(BIN)/python -m benchmarks
+
+# The interpreter of the Debian release that the package and the bundle are for, X.Y; it has to be here.
+TARGET ?= $(shell $(BIN)/python -c 'print("%d.%d" % __import__("sys").version_info[:2])' 2>/dev/null)
+WHEELS ?= build/wheelhouse-$(TARGET)
+DIST ?= dist
+REVISION ?= 1
+# Of `make bundle`: the private key that signs, and images as `docker save` wrote them.
+KEY ?= release.pem
+IMAGES ?=
+
+deb: $(READY) ## the Debian package, in dist; REVISION=1, TARGET=3.11
+	@$(BIN)/python packaging/build/wheelhouse.py agent --output $(WHEELS) --python $(TARGET) >/dev/null
+	@$(BIN)/python packaging/deb/build.py --wheelhouse $(WHEELS) --revision $(REVISION) --output $(DIST)
+
+bundle: deb ## everything for an installation without a network, signed, in dist; KEY=release.pem IMAGES='a.tar b.tar'
+	@$(BIN)/python packaging/bundle/build.py --wheelhouse $(WHEELS) --key $(KEY) --output $(DIST) \
+	  --deb $(DIST)/meridyen-agent_*-$(REVISION)_*.deb $(if $(IMAGES),--image $(IMAGES))
+
+test-vm: $(READY) ## the unit in an emulated machine: control groups, kills for want of memory; needs root and QEMU
+	@$(BIN)/python -m tests.support.vm
 
 mutants: $(READY) ## mutation score of guard and masking, at least 85 %; SAMPLE=400 SEED=1, ONLY='*.scan.*', SHOW=name
 	@nice -n 15 $(BIN)/python -m tests.support.mutants $(if $(ONLY),--only '$(ONLY)') $(if $(SAMPLE),--sample $(SAMPLE)) \

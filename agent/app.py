@@ -1,14 +1,14 @@
 """Composition root: `Settings` -> the service, or the local line. No logic."""
 
-import logging
-import sys
+import resource
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import structlog
 
 from agent import __version__
 from agent.audit.log import AuditLog
@@ -17,12 +17,15 @@ from agent.core.order import PythonTerms
 from agent.core.ports import Finding
 from agent.identity import state, trustfile
 from agent.identity.certificate import Tls
+from agent.sandbox import process
+from agent.service import journal
 from agent.service.clock import SystemClock
 from agent.service.doctor import Verdict, verdict
 from agent.service.examine import examined
 from agent.service.launcher import ProcessLauncher
 from agent.service.livetrust import LiveTrust
 from agent.service.local import LocalLine
+from agent.service.notify import Manager
 from agent.service.sandboxes import PythonSite
 from agent.service.sandboxserver import Shape
 from agent.service.supervisor import Supervisor, supervise
@@ -39,28 +42,38 @@ if TYPE_CHECKING:
     from agent.identity.state import Identity
     from agent.service.wiring import Carrier
     from agent.settings import LoadedPolicy, Settings
+    from agent.wire.keys import SigningKey
 
 MAX_SPOOL_BYTES: Final = 10 * 2**30
 FILEDROP_BACKOFF_SECONDS: Final = 5.0
 ROUTER_BACKOFF_SECONDS: Final = 60.0
+_AT_START: Final = ("mode", "tenant", "agent", "state_dir", "transport", "trust", "audit.path", "limits.drain_seconds")
+"""Settings that the service reads once."""
 
 
-def serve(settings: "Settings", *, verbose: bool = False, step: Step = no_step) -> int:
-    """Run the service until it is told to stop; its exit code. Raises ConfigError."""
-    _log_to_stderr(verbose=verbose)
-    return anyio.run(supervise, partial(_supervisor, settings, step))
+def serve(settings: "Settings", *, verbose: bool = False, step: Step = no_step, manager: Manager | None = None) -> int:
+    """Run the service until it is told to stop; its exit code. Raises ConfigError.
+
+    `manager` is the service manager that is told how it goes, if one started this process.
+    """
+    journal.begin(settings.state_dir, verbose=verbose)
+    process.forbid_dumps()  # this process holds keys
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return anyio.run(supervise, partial(_supervisor, settings, manager, step))
 
 
-def _supervisor(settings: "Settings", step: Step) -> Supervisor:
+def _supervisor(settings: "Settings", manager: Manager | None, step: Step) -> Supervisor:
     policy = load_policy(settings)
     identity = state.ensure(settings.state_dir)
     trustfile.ensure(settings.trust)
+    signs = settings.shared_result_key() or identity.result
     return Supervisor(
-        ports=_ports(settings, identity),
+        ports=_ports(settings, identity, signs),
         site=site_of(settings, policy),
-        about=_about(settings, identity),
+        about=_about(settings, signs),
         options=_options(settings),
         reload=partial(_reload, settings),
+        manager=manager,
         step=step,
     )
 
@@ -142,6 +155,17 @@ def tls_of(settings: "Settings") -> Tls:
     return Tls(state.folder(settings.state_dir) / "tls")
 
 
+def place_of(settings: "Settings") -> Place:
+    """Where the agent keeps what it needs to speak to a Router."""
+    tls = tls_of(settings)
+    return Place(
+        pair=tls.pair,
+        ca=tls.ca,
+        leases=settings.state_dir / "leases",
+        instance=settings.state_dir / "identity" / "instance.json",
+    )
+
+
 def _carrier(settings: "Settings", clock: SystemClock) -> "Carrier":
     config = settings.carrier
     if isinstance(config, FileDropConfig):
@@ -149,19 +173,14 @@ def _carrier(settings: "Settings", clock: SystemClock) -> "Carrier":
     if config.proxy is not None:
         proxy = settings.resolve(config.proxy, "transport.https.proxy").decode("utf-8", "strict")
         config = config.model_copy(update={"proxy": proxy})
-    tls = tls_of(settings)
-    place = Place(
-        pair=tls.pair,
-        ca=tls.ca,
-        leases=settings.state_dir / "leases",
-        instance=settings.state_dir / "identity" / "instance.json",
-    )
+    place = place_of(settings)
     slots = settings.agent.slots
     lanes: dict[Lane, int] = {"sql": slots.sql, "python": slots.python if settings.python.enabled else 0}
     return config.open(place, Who(version=__version__, labels=settings.agent.labels, slots=lanes), clock)
 
 
-def _ports(settings: "Settings", identity: "Identity") -> Ports:
+def _ports(settings: "Settings", identity: "Identity", signs: "SigningKey") -> Ports:
+    """The log is signed by the agent's own key, whatever key signs results: it tells one replica from another."""
     clock = SystemClock()
     return Ports(
         transport=_carrier(settings, clock),
@@ -170,18 +189,18 @@ def _ports(settings: "Settings", identity: "Identity") -> Ports:
         spool=SpoolStore(settings.state_dir / "spool", MAX_SPOOL_BYTES),
         open_log=partial(AuditLog.exclusive, settings.audit.path, identity.result.sign),
         trust=LiveTrust(settings.trust, finish=partial(_without_operator, identity)).current,
-        result_key=identity.result,
+        result_key=signs,
         clock=clock,
     )
 
 
-def _about(settings: "Settings", identity: "Identity") -> About:
+def _about(settings: "Settings", signs: "SigningKey") -> About:
     return About(
         version=__version__,
         mode=settings.mode,
         transport=settings.carrier.kind,
         address=str(config.path) if isinstance(config := settings.carrier, FileDropConfig) else ", ".join(config.urls),
-        result_key=fingerprint(identity.result.kid),
+        result_key=fingerprint(signs.kid),
     )
 
 
@@ -201,7 +220,8 @@ def _options(settings: "Settings") -> Options:
 
 def _reload(settings: "Settings") -> Site:
     fresh = load(settings.origin.file, settings.origin.secrets.environ)
-    return site_of(fresh, load_policy(fresh))
+    later = tuple(key for key in _AT_START if attrgetter(key)(fresh) != attrgetter(key)(settings))
+    return replace(site_of(fresh, load_policy(fresh)), me=settings.me, from_next_start=later)
 
 
 def _without_operator(identity: "Identity", store: TrustStore) -> TrustStore:
@@ -215,29 +235,3 @@ def _operators_trust(settings: "Settings", identity: "Identity") -> TrustStore:
     if not settings.trust.exists():
         trustfile.save(settings.trust, trustfile.with_operator(TrustStore(), identity, settings.tenant, time.time()))
     return trustfile.load(settings.trust)
-
-
-def _log_to_stderr(*, verbose: bool) -> None:
-    """One JSON object a line. Nothing that is logged holds a value; what looks like a secret is dropped anyway."""
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _redacted,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
-    for name in ("apscheduler", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _redacted(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    hidden = ("password", "secret", "token", "key", "authorization")
-    return {name: "********" if any(word in name.lower() for word in hidden) else v for name, v in event.items()}

@@ -15,8 +15,11 @@ from typing import Any
 
 from benchmarks.figures import HERE, Figure
 
-ALL = ("guard", "masking", "pii", "worker", "sandbox", "service", "postgres", "router")
-LONG = ("router_idle",)
+ALL = (
+    "guard", "masking", "pii", "worker", "sandbox", "service", "postgres",
+    "router", "router_agent", "router_idle", "router_large",
+)  # fmt: skip
+LONG = ("agent_idle",)
 """Only when they are named: they take minutes."""
 
 
@@ -24,7 +27,7 @@ def main() -> None:
     """Exits 0 whatever the numbers are: they depend on the machine. A workload that does not run ends the program."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="What the line costs.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}, all when none is given; or {LONG[0]}"
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}, all when none is given; or {' or '.join(LONG)}"
     )
     parser.add_argument("--json", type=Path, default=HERE / "results.json", metavar="FILE")
     given = parser.parse_args()

@@ -60,6 +60,14 @@ def milliseconds(seconds: list[float]) -> dict[str, float]:
     }
 
 
+def peak(pid: int) -> int:
+    """The most that was ever resident, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("the kernel does not tell the peak")
+
+
 def text(name: str) -> str:
     """A workload file, without the newline at its end."""
     return (HERE / name).read_text(encoding="utf-8").strip()

@@ -1,199 +1,133 @@
-"""The Router: from a submission to the agent, and jobs through the store, many in a commit against one in each."""
+"""The Router as a process, over TLS with certificates: how soon an agent has a job, and how many jobs go through it."""
 
 import asyncio
 import statistics
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from agent.wire.ids import new_ulid
 from benchmarks.figures import Figure, milliseconds
-from router.core import ops
-from router.core.agents import AgentId, Hello, NewToken
-from router.core.jobs import Manifest, NewJob
-from router.service.bell import Bell
-from router.service.parking import Parking
-from router.service.writer import MOST_IN_A_BATCH, Writer
-from router.store.port import Store
+from benchmarks.routing import NOTHING, TOKEN, Agent, Made, Place, Result, Wire, made, only, processor
+from router.service.writer import MOST_IN_A_BATCH
 from tests.router import stores
-from tests.router.server import site
 from tests.support import postgres as pg
 
 GROUP = "router"
-JOBS = {MOST_IN_A_BATCH: 2000, 1: 300}
-"""How many go through the store, by the most operations that a commit has."""
-CALLERS = 64
 ROUNDS = 200
-TLS_ROUNDS = 60
-ENVELOPE, MANIFEST, PARTS = b"e" * 800, b"m" * 900, b"p" * 1040
+WARM = 20
+CALLERS = 24
+SECONDS = 10.0
+"""At most, for each rate: what is done by then counts."""
+JOBS = {MOST_IN_A_BATCH: 6000, 1: 3000}
+"""How many wait at the start, by the most operations that a commit has."""
+HAS_IT_MS = {"SQLite": (2.0, 10.0), "PostgreSQL": (4.0, 15.0)}
+JOBS_PER_SECOND = {"SQLite": 1500, "PostgreSQL": 1000}
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 def run(folder: Path) -> Iterator[Figure]:
-    """Both stores as they are used: the file synced at each commit, PostgreSQL without (its disk is not measured)."""
-    with pg.running() as server, stores.postgres(server) as make:
-        for name, store in (("SQLite", stores.sqlite(folder)), ("PostgreSQL", make())):
-            with _agent(store) as agent:
-                yield asyncio.run(_handed_over(name, store, agent))
-                yield from _throughput(name, store, agent)
-            store.close()
-    yield _over_tls(folder / "site")
-
-
-class _Agent:
-    def __init__(self, store: Store) -> None:
-        now, secret = time.time(), new_ulid(time.time())
-        self.id, self.session = AgentId(tenant="bench", name="agent"), new_ulid(now)
-        token = NewToken(
-            id=secret,
-            hash=secret,
-            kind="enroll",
-            tenant="bench",
-            pools=("pool",),
-            labels={},
-            uses=1,
-            expires=now + 600,
-            created=now,
-        )
-        hello = Hello(agent=self.id, instance=new_ulid(now), previous=None, labels={}, slots={"sql": 4}, version="1")
-        store.apply([ops.PutToken(token)], now)
-        store.apply([ops.Enroll(secret, "agent", {}, "1", now + 86_400)], now)
-        (self.view,) = store.apply([ops.OpenSession(hello, self.session)], now)
-
-    def lease(self, free: int) -> ops.Lease:
-        return ops.Lease(self.session, "bench", "agent", "pool", {"sql": free})
+    """Both stores, each of them durable at every commit. The callers share the machine with the Router."""
+    for name in HAS_IT_MS:
+        with _address(name) as address:
+            yield from _has_it(name, Place(folder / f"{name}-latency", address))
+        rates = {}
+        for most in JOBS:
+            with _address(name) as address:
+                rates[most] = _rate(Place(folder / f"{name}-{most}", address), most)
+        yield from _rates(name, rates)
 
 
 @contextmanager
-def _agent(store: Store) -> Iterator[_Agent]:
-    yield _Agent(store)
+def _address(name: str) -> Iterator[str | None]:
+    with pg.running(**DURABLE) if name == "PostgreSQL" else nullcontext() as server:
+        if server is None:
+            yield None
+        else:
+            with stores.database(server) as address:
+                yield address
 
 
-def _job() -> ops.Submit:
-    now = time.time()
-    job = NewJob(
-        id=new_ulid(now),
-        tenant="bench",
-        audience="pool:pool",
-        digest=new_ulid(now),
-        kid="k",
-        kind="sql",
-        priority=0,
-        idempotent=False,
-        max_attempts=1,
-        not_before=now - 1,
-        expires=now + 600,
-        result_until=now + 6000,
-        envelope=ENVELOPE,
-        submitter="s",
-    )
-    return ops.Submit(job, 10**6, 10**12)
+def _has_it(name: str, place: Place) -> Iterator[Figure]:
+    (pair,) = place.enroll(1)
+    with place.serving():
+        seconds = asyncio.run(_submissions(place, Agent(place.port, place.tls(pair)), made(ROUNDS + WARM)))[WARM:]
+    detail = milliseconds(seconds) | {"p99": statistics.quantiles(seconds, n=100)[98] * 1000}
+    for quantile, limit in zip(("median", "p99"), HAS_IT_MS[name], strict=True):
+        title = f"submission → an agent has it, {name}, {'p50' if quantile == 'median' else quantile}"
+        yield Figure(group=GROUP, name=title, value=detail[quantile], unit="ms", limit=limit, detail=detail)
 
 
-async def _handed_over(name: str, store: Store, agent: _Agent) -> Figure:
-    """A parked poll gets the job that is submitted, one at a time."""
-    writer = Writer(store)
-    parking = Parking(writer, Bell())
-    writer.start()
+async def _submissions(place: Place, agent: Agent, jobs: list[Made]) -> list[float]:
+    """From the first byte of the submission to the last one of the offer, one at a time."""
     seconds = []
-    for _ in range(ROUNDS):
-        view: Any = agent.view
-        never = asyncio.get_running_loop().create_future()
-        poll = asyncio.create_task(parking.lease(view, {"sql": 1}, 60, never))
-        while not parking.parked:  # noqa: ASYNC110 - a turn of the loop or two
-            await asyncio.sleep(0)
-        begun = time.perf_counter()
-        submitted = asyncio.create_task(parking.submit(_job()))
-        if len(await poll) != 1:
-            raise SystemExit("a parked poll got nothing")
-        seconds.append(time.perf_counter() - begun)
-        await submitted
-    await writer.close()
-    return _quantiles(f"submission to a parked agent, {name}", seconds, limit=250.0)
-
-
-def _throughput(name: str, store: Store, agent: _Agent) -> Iterator[Figure]:
-    """Lease, accept and result of jobs that are queued."""
-    rates = {most: asyncio.run(_rate(store, agent, most, count)) for most, count in JOBS.items()}
-    together, alone = rates[MOST_IN_A_BATCH], rates[1]
-    detail = {"jobs_per_second": together, "with_a_commit_for_each": alone}
-    yield Figure(group=GROUP, name=f"a job, {name}", value=1000 / together, unit="ms", limit=1.0, detail=detail)
-    # What a commit of one costs a file is its disk's sync: nothing to promise there.
-    limit = 0.5 if name == "PostgreSQL" else None
-    yield Figure(group=GROUP, name=f"share of a commit for each, {name}", value=alone / together, unit="x", limit=limit)
-
-
-async def _rate(store: Store, agent: _Agent, most: int, count: int) -> float:
-    writer = Writer(store, most=most)
-    writer.start()
-    digests = {}
-    for _ in range(0, count, 100):
-        some = [_job() for _ in range(100)]
-        digests.update({op.job.id: op.job.digest for op in some})
-        await asyncio.gather(*map(writer.do, some))
-
-    async def call() -> int:
-        done = 0
-        while offered := await writer.do(agent.lease(2)):
-            for one in offered:
-                lease = (one.lease_id, one.fence)
-                await writer.do(ops.Accept(agent.id, one.job_id, *lease, agent.session))
-                manifest = _manifest(one.job_id, digests[one.job_id])
-                landed = await writer.do(ops.Complete(agent.id, one.job_id, *lease, manifest, PARTS))
-                done += landed.job.state == "succeeded"
-        return done
-
-    begun = time.perf_counter()
-    done = sum(await asyncio.gather(*(call() for _ in range(CALLERS))))
-    seconds = time.perf_counter() - begun
-    await writer.close()
-    if done != len(digests):
-        raise SystemExit(f"{done} jobs of {len(digests)} ended")
-    return done / seconds
-
-
-def _manifest(job: str, digest: str) -> Manifest:
-    result = new_ulid(time.time())
-    return Manifest(
-        job_id=job,
-        job_digest=digest,
-        result_id=result,
-        attempt=1,
-        outcome="completed",
-        code="ok",
-        digest=result,
-        parts=(("p" * 64, len(PARTS)),),
-        token=MANIFEST,
-    )
-
-
-def _over_tls(folder: Path) -> Figure:
-    """The same through both HTTP interfaces, with real certificates; Router and callers share the machine."""
-    seconds = []
-    with site.running(folder) as here:
-        agent, caller = here.agent(), here.submitter()
-        for _ in range(TLS_ROUNDS):
-            at: list[float] = []
-            poll = threading.Thread(target=lambda at=at: at.append(_polled(agent)))
-            poll.start()
-            while not here.hub.parking.parked:
-                time.sleep(0.001)
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/jose"}
+    async with agent, Wire(place.port, place.tls()) as submitter:
+        await agent.open()
+        for job in jobs:
+            agent.poll(60)
+            await asyncio.sleep(0.005)  # it is parked by then
             begun = time.perf_counter()
-            site.submitted(caller)
-            poll.join()
-            seconds.append(at[0] - begun)
-    return _quantiles("submission to a parked agent, over TLS", seconds, limit=250.0)
+            submitter.ask("POST", "/jobs", job.envelope, headers)
+            status, body = await agent.answer()
+            seconds.append(time.perf_counter() - begun)
+            submitted, _ = await submitter.answer()
+            if (status, submitted) != (200, 202):
+                raise SystemExit(f"a parked poll got nothing: {status}, {submitted}")
+            await agent.finish(only(body), job.result)
+    return seconds
 
 
-def _polled(agent: site.Agent) -> float:
-    if agent.lease(20).status_code != 200:
-        raise SystemExit("a parked poll got nothing")
-    return time.perf_counter()
+@dataclass(frozen=True)
+class _Rate:
+    """`router` and `callers` are milliseconds of processor time for a job, which say more on a busy machine."""
+
+    jobs_per_second: float
+    router: float
+    callers: float
 
 
-def _quantiles(name: str, seconds: list[float], limit: float) -> Figure:
-    detail = milliseconds(seconds)
-    detail["p99"] = statistics.quantiles(seconds, n=100)[98] * 1000
-    return Figure(group=GROUP, name=f"{name}, p99", value=detail["p99"], unit="ms", limit=limit, detail=detail)
+def _rate(place: Place, most: int) -> _Rate:
+    """Lease, accept, result: three calls for each job."""
+    pairs, jobs = place.enroll(CALLERS), made(JOBS[most])
+    place.put([job.submit() for job in jobs])
+    with place.serving(most=most) as process:
+        agents = [Agent(place.port, place.tls(pair)) for pair in pairs]
+        return asyncio.run(_drained(agents, {job.id: job.result for job in jobs}, process.pid))
+
+
+async def _drained(agents: list[Agent], results: dict[str, Result], pid: int) -> _Rate:
+    done, until = 0, 0.0
+
+    async def work(agent: Agent) -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            agent.poll(0)
+            status, body = await agent.answer()
+            if status == NOTHING:
+                return
+            job = only(body)
+            await agent.finish(job, results[job["job"]])
+            done += 1
+
+    async with AsyncExitStack() as connected:
+        for agent in agents:
+            await connected.enter_async_context(agent)
+            await agent.open()
+        begun, theirs, own = time.perf_counter(), processor(pid), time.process_time()
+        until = begun + SECONDS
+        await asyncio.gather(*map(work, agents))
+        seconds = time.perf_counter() - begun
+        theirs, own = processor(pid) - theirs, time.process_time() - own
+    return _Rate(done / seconds, 1000 * theirs / done, 1000 * own / done)
+
+
+def _rates(name: str, rates: dict[int, _Rate]) -> Iterator[Figure]:
+    together, alone = rates[MOST_IN_A_BATCH], rates[1]
+    detail = {"callers": CALLERS, "together": asdict(together), "a_commit_for_each": asdict(alone)}
+    took, limit = 1000 / together.jobs_per_second, 1000 / JOBS_PER_SECOND[name]
+    yield Figure(group=GROUP, name=f"a job, {name}", value=took, unit="ms", limit=limit, detail=detail)
+    share = alone.jobs_per_second / together.jobs_per_second
+    title = f"share of a commit for each, {name}"
+    yield Figure(group=GROUP, name=title, value=share, unit="x", limit=0.5, detail=detail)

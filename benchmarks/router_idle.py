@@ -1,99 +1,112 @@
-"""A thousand agents that wait: what each parked poll costs a Router of its own process, over TLS. Takes minutes."""
+"""A thousand agents, each with a session: what they cost a Router while they wait, and how they come back."""
 
 import asyncio
-import os
-import socket
-import ssl
-import subprocess
-import sys
+import random
+import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from router.service.files import Files
-from tests.router.server import site
-from tests.support.servers import free_port
+from benchmarks.routing import NOTHING, Agent, Place, processor, resident, wait_for
 
+_wait_for = wait_for
 GROUP = "router, idle"
-POLLS = 1000
-SECONDS = 20
+AGENTS = 1000
+POLL_SECONDS = 25
+SECONDS = 30.0
+"""Longer than a poll, so that each agent asks again in it."""
+SPREAD_SECONDS = 15.0
+"""Over which agents spread that lost their link together: `transport.https.reconnect_seconds`."""
 AT_ONCE = 20
-"""Handshakes side by side: the Router's backlog is short on purpose."""
+_SLOTS = 250
+"""Agents that call from one address."""
 
 
 def run(folder: Path) -> Iterator[Figure]:
-    """Memory of a connection, and the share of a processor that they take while nothing happens."""
-    here = folder / "site"
-    with site.running(here) as made:  # enrols one agent and opens its session
-        agent = made.agent()
-    with _serving(here) as (process, port):
-        before = _resident(process.pid)
-        cpu = asyncio.run(_idle(Files(here), agent, port, process.pid))
-        kib = (_PEAK[process.pid] - before) / 1024 / POLLS
-    yield Figure(group=GROUP, name=f"memory of each of {POLLS} polls", value=kib, unit="KiB", limit=150.0)
-    yield Figure(group=GROUP, name=f"processor for {POLLS} polls", value=cpu * 100, unit="%", limit=5.0)
+    """Memory and processor time of the Router's process alone."""
+    place = Place(folder / "site")
+    pairs = place.enroll(AGENTS)
+    agents = [Agent(place.port, place.tls(pair), f"127.0.1.{1 + n // _SLOTS}") for n, pair in enumerate(pairs)]
+    with place.serving() as process:
+        time.sleep(1)
+        before = resident(process.pid)
+        kib, cpu = asyncio.run(_idle(agents, process.pid, before))
+    yield Figure(group=GROUP, name=f"memory of each of {AGENTS} agents", value=kib, unit="KiB", limit=90.0)
+    yield Figure(group=GROUP, name=f"processor for {AGENTS} agents", value=cpu * 100, unit="%", limit=3.0)
+    with place.serving():
+        refused, seconds = asyncio.run(_return(agents))
+    detail = {"median": statistics.median(seconds) * 1000, "longest": max(seconds) * 1000, "spread": SPREAD_SECONDS}
+    yield Figure(
+        group=GROUP, name=f"refusals when {AGENTS} agents come back", value=refused, unit="", limit=0.0, detail=detail
+    )
 
 
-_PEAK: dict[int, int] = {}
-"""Resident bytes by process, with all polls parked."""
-
-
-@contextmanager
-def _serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    router, port = Path(sys.executable).with_name("router"), free_port()
-    subprocess.run([router, "init", "--data", folder, "--domain", site.DOMAIN], check=True, stdout=subprocess.DEVNULL)
-    command = [str(router), "serve", "--data", str(folder), "--listen", f"127.0.0.1:{port}"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-        try:
-            _wait_for(port)
-            yield process, port
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise SystemExit("the Router did not start")
-
-
-async def _idle(files: Files, agent: site.Agent, port: int, pid: int) -> float:
-    context = ssl.create_default_context(cafile=str(files.ca))
-    context.load_cert_chain(agent.pair)
+async def _idle(agents: list[Agent], pid: int, before: int) -> tuple[float, float]:
     gate = asyncio.Semaphore(AT_ONCE)
-    body = f'{{"session":"{agent.session}","free":{{"sql":1}}}}'.encode()
-    head = f"POST /v1/lease?wait=60 HTTP/1.1\r\nhost: localhost:{port}\r\ncontent-length: {len(body)}\r\n\r\n"
+    over = asyncio.Event()
 
-    async def poll() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def wait(agent: Agent) -> None:
         async with gate:
-            reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
-            writer.write(head.encode() + body)
-            await writer.drain()
-            return reader, writer
+            await agent.__aenter__()
+            await agent.open()
+        while not over.is_set():
+            agent.poll(POLL_SECONDS)
+            status, _ = await agent.answer()
+            if status != NOTHING:
+                raise SystemExit(f"an idle poll was answered with {status}")
 
-    open_ = await asyncio.gather(*(poll() for _ in range(POLLS)))
-    await asyncio.sleep(3)
-    _PEAK[pid] = _resident(pid)
-    began, cpu = time.monotonic(), _processor(pid)
-    await asyncio.sleep(SECONDS)
-    share = (_processor(pid) - cpu) / (time.monotonic() - began)
-    if any(reader.at_eof() for reader, _ in open_):
-        raise SystemExit("a poll ended by itself")
-    for _, writer in open_:
-        writer.transport.abort()
-    return share
+    async with AsyncExitStack() as stack:
+        tasks = [asyncio.create_task(wait(agent)) for agent in agents]
+        stack.push_async_callback(_hang_up, agents, tasks)
+        while not all(agent.session for agent in agents):
+            _raise(tasks)
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+        began, spent = time.monotonic(), processor(pid)
+        await asyncio.sleep(SECONDS)
+        share = (processor(pid) - spent) / (time.monotonic() - began)
+        _raise(tasks)
+        return (resident(pid) - before) / 1024 / len(agents), share
 
 
-def _resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+def _raise(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        if task.done():
+            task.result()
 
 
-def _processor(pid: int) -> float:
-    cells = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(cells[11]) + int(cells[12])) / os.sysconf("SC_CLK_TCK")
+async def _hang_up(agents: list[Agent], tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for agent in agents:
+        if agent.session:
+            await agent.__aexit__()
+
+
+async def _return(agents: list[Agent]) -> tuple[int, list[float]]:
+    """As after a restart of the Router: each after a wait of its own, with a session, and a poll that is parked."""
+    seconds: list[float] = []
+    refused = 0
+
+    async def again(agent: Agent) -> None:
+        nonlocal refused
+        await asyncio.sleep(random.uniform(0, SPREAD_SECONDS))
+        begun = time.monotonic()
+        try:
+            await agent.__aenter__()
+            await agent.open(previous=agent.instance)
+            agent.poll(1)
+            status, _ = await agent.answer()
+        except (OSError, asyncio.IncompleteReadError, SystemExit):
+            refused += 1
+            return
+        refused += status != NOTHING
+        seconds.append(time.monotonic() - begun - 1)
+        await agent.__aexit__()
+
+    async with asyncio.timeout(SPREAD_SECONDS + 45):
+        await asyncio.gather(*map(again, agents))
+    return refused, seconds or [0.0]

@@ -1,22 +1,91 @@
 """`agent doctor`: what this machine can do, tried for real."""
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.cli.options import Config, Json
 
 if TYPE_CHECKING:
+    from agent.cli.checkup import Section
     from agent.service.doctor import Verdict
     from agent.service.sandboxes import PythonSite
 
-app = typer.Typer(help="Try what this machine can do, and say what to do about the rest.", no_args_is_help=True)
+app = typer.Typer(help="Look at everything around the agent, and say what to do about it.")
 
 
-@app.callback()
-def doctor() -> None:
-    """Try what this machine can do, and say what to do about the rest."""
+@app.callback(invoke_without_command=True)
+def doctor(
+    context: typer.Context,
+    *,
+    config: Config = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this section: configuration, files, disk, kernel, …. Repeatable.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Look at everything that a job needs. Exit 0 well, 1 not, 69 Router, 77 permissions, 78 configuration.
+
+    To be run as the service runs: same account, same container. Changes nothing, and runs no job.
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    from agent.cli.checkup import CODES, exit_code, sections
+    from agent.cli.exits import USAGE, complain
+    from agent.cli.render import put_json
+
+    if unknown := set(only or ()) - set(CODES):
+        complain(f"agent: there is no section {min(unknown)}. Fix: one of {', '.join(CODES)}.")
+        return USAGE
+    found = []
+    for section in sections(config, only or ()):
+        found.append(section)
+        if not as_json:
+            _show_section(section)
+    code = exit_code(found)
+    if as_json:
+        put_json(plain(found, code))
+    else:
+        _sum_up(found)
+    return code
+
+
+def plain(found: "list[Section]", code: int) -> dict[str, Any]:
+    """As `--json` shows it; docs/schema/doctor.schema.json describes it."""
+    return {
+        "ok": code == 0,
+        "exit_code": code,
+        "sections": [
+            {"name": section.name, "ok": not section.failed, "findings": [asdict(one) for one in section.findings]}
+            for section in found
+        ],
+    }
+
+
+def _show_section(section: "Section") -> None:
+    from agent.cli.render import put, safe
+
+    put(section.name)
+    width = min(40, max((len(finding.check) for finding in section.findings), default=0))
+    for finding in section.findings:
+        put(f"  {finding.level:<7}  {safe(finding.check):<{width}}  {safe(finding.found)}")
+        if finding.level in {"error", "warning"}:
+            if finding.expected:
+                put(f"  {'':<7}  {'':<{width}}  expected: {safe(finding.expected)}")
+            put(f"  {'':<7}  {'':<{width}}  fix: {safe(finding.fix)}")
+    sys.stdout.flush()
+
+
+def _sum_up(found: "list[Section]") -> None:
+    from agent.cli.render import put
+
+    levels = [finding.level for section in found for finding in section.findings]
+    errors, warnings = levels.count("error"), levels.count("warning")
+    put("")
+    put(f"{len(levels)} looked at, {errors} errors, {warnings} warnings." if errors or warnings else "All is well.")
 
 
 @app.command("sandbox")

@@ -9,6 +9,7 @@ import typer
 from agent.cli.options import Config
 
 if TYPE_CHECKING:
+    from agent.identity.certificate import Tls
     from agent.settings import Settings
     from agent.transport.https import Config as HttpsConfig
 
@@ -22,6 +23,9 @@ def enroll(
     ca_file: Annotated[
         Path | None, typer.Option(help="The Router's CA, PEM; default: transport.https.ca_file.")
     ] = None,
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="Leave a certificate that has not ended as it is; then needs no token.")
+    ] = False,
     config: Config = None,
 ) -> int:
     """Make a key, which never leaves this host, and have it certified. A running agent uses it at its next call."""
@@ -34,8 +38,11 @@ def enroll(
     from agent.identity import certificate
 
     settings = find_settings(config)
-    transport = _transport(settings, url, ca_file)
-    token, tls, name = _token(token_file), tls_of(settings), settings.agent.name
+    tls, name = tls_of(settings), settings.agent.name
+    if if_needed and _lasts(tls):
+        put(f"{name} has a certificate that has not ended: nothing was done.")
+        return 0
+    transport, token = _transport(settings, url, ca_file), _token(token_file)
     made = certificate.request(name)
 
     ask = partial(transport.enroll, token=token, name=name, csr=made.csr, labels=settings.agent.labels)
@@ -56,6 +63,18 @@ def enroll(
         )
     put(f"The certificate is valid for {(life.ends - life.begins) / 3600:.0f} h; a running agent renews it by itself.")
     return 0
+
+
+def _lasts(tls: "Tls") -> bool:
+    import time
+
+    from agent.core.errors import ConfigError
+    from agent.identity import certificate
+
+    try:
+        return not certificate.expired(certificate.life(tls), time.time())
+    except ConfigError:  # there is none, or nothing that could be read
+        return False
 
 
 def _transport(settings: "Settings", url: str | None, ca_file: Path | None) -> "HttpsConfig":

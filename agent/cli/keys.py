@@ -74,7 +74,8 @@ def show(
     if file is not None:
         use, kid = _public(file)
     else:
-        key = state.load(settings(config).state_dir).result.public()
+        found = settings(config)
+        key = (found.shared_result_key() or state.load(found.state_dir).result).public()
         use, kid = "Ed25519", key.kid
         if export is not None:
             keystore.save_public(export, key)

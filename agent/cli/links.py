@@ -15,16 +15,22 @@ _MAX_PEM_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """Where jobs come from: the Router at `router`, else a folder. `ca` is the Router's own CA, PEM."""
+    """Where jobs come from: the Router at `router`, else a folder. `ca` is the Router's own CA, PEM.
+
+    `replicas`: the folder configures several agents of the pool.
+    """
 
     pool: str
     router: str | None = None
     ca: bytes | None = None
+    replicas: bool = False
 
     @property
     def mode(self) -> str:
         """Of sandbox.yaml."""
-        return "airgapped" if self.router is None else "hybrid"
+        if self.router is None:
+            return "airgapped"
+        return "cloud" if self.replicas else "hybrid"
 
     def transport(self) -> str:
         """The line below `transport:` in sandbox.yaml."""
@@ -40,17 +46,19 @@ class Link:
         return {"router": self.router, "token_file": TOKEN_NAME, "ca_file": None if self.ca is None else CA_NAME}
 
 
-def checked(router: str | None, ca_file: Path | None, *, pool: str = "default") -> Link:
+def checked(router: str | None, ca_file: Path | None, *, pool: str = "default", replicas: bool = False) -> Link:
     """The link that options ask for. Raises ConfigError."""
     from agent.core.errors import ConfigError
 
     if router is None:
+        if replicas:
+            raise ConfigError("--replicas", "share the jobs of a Router.", "Add --router https://….")
         if ca_file is not None:
             raise ConfigError("--ca-file", "is the CA of a Router.", "Add --router https://….")
         return Link(pool=pool)
     if _ADDRESS.fullmatch(router) is None:
         raise ConfigError("--router", "is not an https:// address.", "For example https://router.example:8443.")
-    return Link(pool=pool, router=router, ca=None if ca_file is None else _pem(ca_file))
+    return Link(pool=pool, router=router, ca=None if ca_file is None else _pem(ca_file), replicas=replicas)
 
 
 def copy_ca(link: Link, *folders: Path) -> None:
@@ -65,6 +73,8 @@ def copy_ca(link: Link, *folders: Path) -> None:
 def next_steps(link: Link, folder: Path) -> Iterator[str]:
     """What is left to do, each a command."""
     run = f"agent run --config {folder}/sandbox.yaml"
+    if link.replicas:
+        yield "for each agent set a MERIDYEN_STATE_DIR of its own; its name is the host's, or MERIDYEN_AGENT__NAME; then"
     if link.router is None:
         yield run
         return

@@ -10,15 +10,19 @@ from agent.cli import (
     doctor,
     enroll,
     execute,
+    held,
     init,
     keys,
+    logs,
     open_,
+    orders,
     policy,
     python,
     sources,
     sql,
     status,
     submit,
+    support,
     trust,
     version,
 )
@@ -40,6 +44,10 @@ app.command("init")(init.init)
 app.command("run")(run_.run)
 app.command("enroll")(enroll.enroll)
 app.command("status")(status.status)
+app.command("drain")(orders.drain)
+app.command("resume")(orders.resume)
+app.command("logs")(logs.logs)
+app.command("support-bundle")(support.support_bundle)
 app.command("submit")(submit.submit)
 app.command("open")(open_.open_result)
 app.command("exec")(execute.execute)
@@ -56,6 +64,7 @@ for name, group in (
     ("python", python.app),
     ("audit", audit.app),
     ("doctor", doctor.app),
+    ("jobs", held.app),
 ):
     app.add_typer(group, name=name)
 

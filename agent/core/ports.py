@@ -77,7 +77,7 @@ class Detailed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `agent sources test`: what was looked at, what was found, and what to do about it.
+    """One line of `agent doctor`: what was looked at, what was found, what to do about it, and what should have been.
 
     The texts hold no value, secret or name of a job.
     """
@@ -86,6 +86,7 @@ class Finding:
     level: Literal["ok", "note", "warning", "error"]
     found: str
     fix: str = ""
+    expected: str = ""
 
 
 class Source(Protocol):

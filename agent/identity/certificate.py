@@ -48,10 +48,12 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Of the certificate in use. Unix seconds."""
+    """Of the certificate in use. Unix seconds; `subject` as RFC 4514 writes it, `serial` in hexadecimal."""
 
     begins: float
     ends: float
+    subject: str = ""
+    serial: str = ""
 
     def renewal(self, chance: float | None = None) -> float:
         """When to renew: between 50 and 66 % of its life, give or take a tenth of it, so that agents spread.
@@ -89,6 +91,8 @@ def keep(tls: Tls, made: Request, certificate: str, ca: str | None) -> Life:
     try:
         loaded = x509.load_pem_x509_certificate(certificate.encode())
         key = serialization.load_pem_private_key(made.key, None)
+        if ca is not None:
+            x509.load_pem_x509_certificates(ca.encode())
     except ValueError:
         raise _unusable(tls) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or loaded.public_key() != key.public_key():
@@ -124,12 +128,16 @@ def _life(certificate: x509.Certificate) -> Life:
     return Life(
         certificate.not_valid_before_utc.astimezone(UTC).timestamp(),
         certificate.not_valid_after_utc.astimezone(UTC).timestamp(),
+        certificate.subject.rfc4514_string(),
+        f"{certificate.serial_number:x}",
     )
 
 
 def _unusable(tls: Tls) -> ConfigError:
     return ConfigError(
-        str(tls.folder), "The Router answered with a certificate over another key.", "Check who answers in its place."
+        str(tls.folder),
+        "is left as it is: the Router answered with a certificate over another key, or with none.",
+        "Check who answers in its place.",
     )
 
 

@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from agent.core.codes import CODES
 from agent.service.health import Health
+
+DRAINED: Final = "drained"
+"""Key of the finding that an operator's order to drain puts up."""
+
+_MOST_TROUBLES: Final = 16
 
 
 class State(StrEnum):
@@ -38,6 +45,15 @@ class Contact:
     failing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An outcome code other than `ok` that jobs ended with since the start: how often, and last when (Unix seconds)."""
+
+    code: str
+    count: int
+    last: float
+
+
 @dataclass(slots=True)
 class Board:
     """Written by the loops, read by the status. One event loop only: no locks."""
@@ -50,7 +66,11 @@ class Board:
     dropped: int = 0
     crashes: int = 0
     enrolled: bool = True
+    met: bool = True
+    """Whether the carrier's far side, where there is one, has answered since the start."""
+    renews: float | None = None
     phases_of_jobs: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
 
     def say(self, loop: str, phrase: str) -> None:
         """What `loop` is doing now."""
@@ -69,6 +89,15 @@ class Board:
             del self.findings[key]
         self.findings.update({prefix + key: health for key, health in found.items()})
 
+    def ended(self, code: str, now: float) -> None:
+        """A job, or an envelope, ended with `code`. The newest kinds of trouble are kept, newest last."""
+        if code not in CODES or CODES[code].outcome == "completed":
+            return
+        before = self.troubles.pop(code, None)
+        self.troubles[code] = Trouble(code, 1 if before is None else before.count + 1, now)
+        if len(self.troubles) > _MOST_TROUBLES:
+            del self.troubles[next(iter(self.troubles))]
+
     def blocked(self, *, but: str = "") -> Health | None:
         """The first finding that forbids taking jobs. Keys that start with `but` do not count when it is given."""
         return next(
@@ -84,4 +113,8 @@ class Board:
             return State.ENROLLING
         if self.contact.failing:
             return State.OFFLINE
-        return State.DEGRADED if any(not health.note for health in self.findings.values()) else State.ONLINE
+        if any(not health.note for health in self.findings.values()):
+            return State.DEGRADED
+        if DRAINED in self.findings:
+            return State.DRAINING
+        return State.ONLINE if self.met else State.STARTING

@@ -9,7 +9,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from agent.core import defect
-from agent.core.errors import AgentError, AuditError, SpoolError
+from agent.core.errors import AgentError, AuditError, SpoolError, TransportError
 from agent.core.ports import Sealed
 from agent.service import health
 from agent.service.backoff import full_jitter
@@ -143,6 +143,8 @@ class Deliver:
         """One try. Failures are kept for the next."""
         try:
             await self._hand_over(sealed)
+        except TransportError as error:
+            self._failed(sealed, str(error), after=error.retry_after or 0.0)
         except AgentError as error:
             self._failed(sealed, str(error))
         except Exception as error:  # noqa: BLE001 - a defect met by one result must not end the others
@@ -199,10 +201,12 @@ class Deliver:
         self._board.find("dropped", health.dropped(self._board.dropped))
         _LOGGER.warning("job %s: result dropped, its result_until has passed", sealed.job_id)
 
-    def _failed(self, sealed: Sealed, problem: str) -> None:
+    def _failed(self, sealed: Sealed, problem: str, *, after: float = 0.0) -> None:
+        """Args: `after` is how many seconds the far side wants to be left alone."""
         tries = self._tries.setdefault(sealed.result_id, _Tries())
         tries.failures += 1
-        tries.due = self._ports.clock.monotonic() + full_jitter(tries.failures, cap=self._cap_seconds)
+        pause = max(after, full_jitter(tries.failures, cap=self._cap_seconds))
+        tries.due = self._ports.clock.monotonic() + pause
         tries.problem = problem
         self._tell(None)
 

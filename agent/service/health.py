@@ -3,8 +3,12 @@
 A sentence never holds a data value, a statement or a secret: only folders, counts, codes and the agent's own texts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from agent.core.codes import Code
+from agent.core.job import Me
 
 CRASHES_IN_A_ROW = 3
 """From so many jobs that died one after the other on, jobs are taken slowly."""
@@ -46,6 +50,56 @@ def trust_unreadable(trust: Path, problem: str) -> Health:
         f"The trust file {trust} cannot be used ({_bare(problem)}); no job is taken until it can.",
         "repair the file, or make it readable for the agent's account; it is read again by itself.",
         blocks=True,
+    )
+
+
+def drained() -> Health:
+    """The operator of this machine drained the agent."""
+    return Health(
+        "By order of `agent drain` no new job is taken; what runs goes on.",
+        "`agent resume` takes jobs again, and so does a restart.",
+        blocks=True,
+        note=True,
+    )
+
+
+def slots_full(lane: str, slots: int) -> Health:
+    """Every slot of a lane is taken: new jobs of it wait."""
+    taken = "the one slot is" if slots == 1 else f"all {slots} slots are"
+    return Health(
+        f"For {lane} jobs {taken} taken, so new ones wait.",
+        f"`agent jobs list` shows what runs and `agent jobs cancel` ends one; agent.slots.{lane} raises their number.",
+        note=True,
+    )
+
+
+def trouble(code: Code, count: int, me: Me) -> Health:
+    """Jobs or envelopes that ended with a code that somebody at this site can do something about."""
+    what = "1 envelope was" if count == 1 else f"{count} envelopes were"
+    ended = f"{what} rejected" if code.outcome == "rejected" else f"{what.replace('envelope', 'job')} {code.outcome}"
+    ended = ended.replace("were failed", "failed").replace("was failed", "failed")
+    whom = ""
+    if code.name in {"envelope.audience", "envelope.tenant"}:
+        whom = f" This agent is {me.agent} in pool {me.pool} of tenant {me.tenant} (agent.name, agent.pool, tenant)."
+    return Health(f"{ended} with {code.name}: {code.meaning}{whom}", code.remedy, note=True)
+
+
+def restart_needed(keys: Sequence[str]) -> Health:
+    """The configuration was taken, but some of what changed counts only from the next start."""
+    return Health(
+        f"The configuration was read again, but what changed in {', '.join(keys)} counts from the next start only.",
+        "restart the agent; it finishes what runs first.",
+        note=True,
+    )
+
+
+def not_enrolled() -> Health:
+    """A network agent without a certificate."""
+    return Health(
+        "This agent is not enrolled at its Router yet, so no job can reach it.",
+        "have a one-time token made (`router token create --tenant TENANT --pool POOL`), and run "
+        "`agent enroll --token-file FILE` here, with --ca-file where the Router has a CA of its own.",
+        note=True,
     )
 
 
@@ -101,7 +155,7 @@ def transport_failing(problem: str) -> Health:
     """New jobs cannot be picked up."""
     return Health(
         f"New jobs cannot be picked up: {_bare(problem)}.",
-        "the agent goes on trying by itself; put the named cause right.",
+        f"{_cure(problem) or 'put the named cause right'}; the agent goes on trying by itself.",
     )
 
 
@@ -115,7 +169,7 @@ def undelivered(count: int, problem: str) -> Health:
     what = "1 result waits" if count == 1 else f"{count} results wait"
     return Health(
         f"{what} because delivery fails: {_bare(problem)}. Each is kept and tried again until its result_until.",
-        "put the named cause right; delivery resumes by itself.",
+        f"{_cure(problem) or 'put the named cause right'}; delivery resumes by itself.",
     )
 
 
@@ -249,6 +303,11 @@ def _mib(size: int) -> str:
 def _bare(problem: str) -> str:
     """A port's own sentence as part of another one: on one line, without its remedy and its full stop."""
     return _one_line(problem.partition(" Fix: ")[0])
+
+
+def _cure(problem: str) -> str:
+    """The remedy that a port names with its sentence, without its full stop; empty when it names none."""
+    return _one_line(problem.partition(" Fix: ")[2])
 
 
 def _one_line(text: str) -> str:

@@ -148,7 +148,7 @@ class Intake:
     async def _poll(self, tasks: TaskGroup, room: Mapping[Lane, int]) -> float:
         """Pick up new envelopes. What arrives together with the end is the next start's."""
         try:
-            found = await offers(self._ports.transport, room, self._running.freed)
+            found = await offers(self._ports.transport, room, self._running.freed, self._running.asked)
         except TransportError as error:
             return self._reach.not_reached(error)
         self._reach.reached()
@@ -169,7 +169,7 @@ class Intake:
             self._held = Waiting(taken(offer, self._resume) for offer in await self._ports.transport.recovered())
         except TransportError as error:
             return self._reach.not_reached(error)
-        self._reach.reached()
+        self._reach.readable()
         self._looked_back.set()
         self._wake()
         return 0
@@ -239,9 +239,11 @@ class Intake:
         trust, site, now = await self._trust(), self._site(), self._ports.clock.now()
         job = verified(offer, trust, site, now)
         self._step("verified")
-        with self._running.only(job.id) as fresh:
+        with self._running.only(job.id, offer.ref) as fresh:
+            # Its first offer may have lapsed while the carrier did not answer: it was not handed in twice.
+            deciding = not fresh and self._running.known_as(job.id) == offer.ref
             entry = await self._ledger(partial(self._ports.ledger.entry, job.id))
-            if entry is not None and is_held(entry, offer, running=not fresh):
+            if is_held(entry, offer, running=not fresh) if entry is not None else deciding:
                 _LOGGER.warning("%s was offered again while it is held", offer.ref)
                 return
             if not fresh:
@@ -358,6 +360,7 @@ class Intake:
 
     async def _reject(self, offer: Offer, refuse: Refuse) -> None:
         """Record, then keep the bytes with the reason. Repeated until it holds, without a slot."""
+        self._board.ended(refuse.code, self._ports.clock.now())
         self._filing += 1
         try:
             job_id = peek(offer.envelope)

@@ -26,13 +26,16 @@ class Link:
         self._transport = transport if isinstance(transport, Linked) else None
         self._running, self._board = running, board
         self._phases: dict[str, tuple[Phase, str | None]] = {}
+        self._news = anyio.Event()
         if self._transport is not None:
-            board.enrolled = self._transport.enrolled()
+            board.enrolled, board.met = self._transport.enrolled(), False
 
     async def run(self) -> None:
         """As long as the service lives. A defect is a finding, and the link is taken up again."""
         if self._transport is None:
             return
+        if not self._board.enrolled:
+            _LOGGER.warning(health.not_enrolled().line())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._report, self._transport)
             while True:
@@ -41,6 +44,7 @@ class Link:
 
     async def _once(self, transport: Linked) -> None:
         self._board.enrolled = await to_thread.run_sync(transport.enrolled)
+        self._board.find("enrolment", None if self._board.enrolled else health.not_enrolled())
         if not self._board.enrolled:
             return
         try:
@@ -60,6 +64,7 @@ class Link:
         self._board.phases_of_jobs[ref] = phase
         if self._transport is not None:
             self._phases[ref] = phase, rows
+            self._news.set()
 
     def ended(self, ref: str) -> None:
         """The job is not under way any more."""
@@ -69,8 +74,12 @@ class Link:
     async def _report(self, transport: Linked) -> None:
         told: dict[str, tuple[Phase, str | None]] = {}
         while True:
+            if not self._phases and self._board.met:  # an idle agent wakes up for nothing
+                told, self._news = {}, anyio.Event()
+                await self._news.wait()
             before = dict(self._phases)
             await anyio.sleep(_AGAIN_SECONDS)
+            self._board.met |= transport.view().session is not None
             told = {ref: said for ref, said in told.items() if ref in self._phases}
             for ref, said in before.items():
                 if self._phases.get(ref) != said or told.get(ref) == said:

@@ -202,6 +202,7 @@ class Performer:
     async def _finish(self, claim: Claim, report: Report, seconds: float) -> None:
         """Ended, signed, committed: a result leaves the spool only after its end is in the audit log."""
         parcel, ports = report.parcel, self._ports
+        self._board.ended(parcel.code, ports.clock.now())
         head = await self._record("job.ended", **record.ended(parcel, report.facts, seconds))
         self._step("ended")
         manifest = sealing.manifest(parcel, audit_seq=head.seq, audit_hash=head.hash)

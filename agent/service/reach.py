@@ -23,8 +23,12 @@ class Reach:
 
     def reached(self) -> None:
         """It answered."""
-        self._failures = 0
         self._board.contact.ok_at = self._clock.now()
+        self.readable()
+
+    def readable(self) -> None:
+        """What it keeps on this machine can be read, which says nothing of a far side."""
+        self._failures = 0
         self._board.contact.failing = False
         self._board.find("carrier", None)
 

@@ -51,6 +51,7 @@ class Renewal:
         now = self._clock.now()
         if self._due is None or self._due[0] != life:
             self._due = (life, life.renewal())
+            self._board.renews = self._due[1]
         if now < self._due[1]:
             self._say(None)
             return

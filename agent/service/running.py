@@ -16,10 +16,11 @@ class Running:
         self.slots = {lane: slots[lane] for lane in LANES}
         self.busy: dict[Lane, int] = dict.fromkeys(LANES, 0)
         self.killing = False
-        self._jobs: set[str] = set()
+        self._jobs: dict[str, str] = {}
         self._scopes: dict[anyio.CancelScope, str] = {}
         self._why: dict[str, str] = {}
         self._freed = anyio.Event()
+        self._asked = anyio.Event()
 
     @property
     def total(self) -> int:
@@ -34,6 +35,15 @@ class Running:
     async def freed(self) -> None:
         """Wait until a slot is given back. Take the free count again after it."""
         await self._freed.wait()
+
+    async def asked(self) -> None:
+        """Wait for `look_again`."""
+        await self._asked.wait()
+
+    def look_again(self) -> None:
+        """Have whoever waits for jobs judge anew whether to take any."""
+        self._asked.set()
+        self._asked = anyio.Event()
 
     @contextmanager
     def slot(self, lane: Lane) -> Iterator[None]:
@@ -50,15 +60,15 @@ class Running:
         self.busy[lane] += 1
 
     @contextmanager
-    def only(self, job_id: str) -> Iterator[bool]:
-        """Whether `job_id` is not held already; when it is not, it is held inside."""
+    def only(self, job_id: str, ref: str = "") -> Iterator[bool]:
+        """Whether `job_id` is not held already; when it is not, it is held inside, as what the carrier calls `ref`."""
         fresh = job_id not in self._jobs
-        self._jobs.add(job_id)
+        self._jobs.setdefault(job_id, ref)
         try:
             yield fresh
         finally:
             if fresh:
-                self._jobs.discard(job_id)
+                del self._jobs[job_id]
                 self._why.pop(job_id, None)
 
     @contextmanager
@@ -72,6 +82,10 @@ class Running:
                 yield scope
             finally:
                 del self._scopes[scope]
+
+    def known_as(self, job_id: str) -> str | None:
+        """What the carrier calls a job that is held; None of one that is not."""
+        return self._jobs.get(job_id)
 
     def under_way(self, job_id: str) -> bool:
         """Whether the job is held."""

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.core.codes import CODES
 from agent.core.lane import LANES, Lane
 from agent.core.limits import Limits
 from agent.core.ports import LinkView
 from agent.identity.certificate import Life
-from agent.service.board import Board, Contact
-from agent.service.health import NO_LANDLOCK
+from agent.service import health
+from agent.service.board import Board, Contact, Trouble
+from agent.service.health import NO_LANDLOCK, Health
 from agent.service.record import Head
 from agent.service.sandboxes import PythonSite, View
 from agent.service.statusclient import STATUS_FILE
@@ -23,6 +25,9 @@ from agent.spool.ledger import Counts
 
 STATUS_MODE = 0o640
 DAY_SECONDS = 86_400.0
+HOUR_SECONDS = 3600.0
+_MOST_NOTED = 5
+_OF_THE_SITE = frozenset({"source", "policy", "sandbox", "worker", "internal", "spool"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +75,12 @@ def document(about: About, site: Site, board: Board, figures: Figures, moment: M
         "started": _time(moment.started),
         "uptime_seconds": int(moment.uptime),
         "state": board.word().value,
-        "health": [health.line() for health in board.findings.values()],
+        "health": [one.line() for one in (*board.findings.values(), *_noted(site, board, moment))],
         "taking_jobs": board.blocked() is None and board.word().value not in {"starting", "draining", "stopped"},
-        "config": {"path": site.config_path, "sha256": site.config_sha256, "loaded": _time(moment.loaded)},
+        "config": _config(site, board, moment),
         "loops": dict(sorted(board.phrases.items())),
         "platform": _platform(about, board.contact, moment.link),
-        "certificate": _certificate(figures.certificate, moment.now),
+        "certificate": _certificate(figures.certificate, moment.now, board.renews),
         "sources": _sources(site, board),
         "jobs": _jobs(figures, moment, board),
         "isolation": {
@@ -84,10 +89,7 @@ def document(about: About, site: Site, board: Board, figures: Figures, moment: M
             "python": _sandbox(moment.sandbox, site.python),
         },
         "policy": {"version": site.policy_version, "sha256": site.policy_sha256},
-        "audit": {
-            "last_seq": None if moment.head is None else moment.head.seq,
-            "chain_ok": moment.audit_sound,
-        },
+        "audit": {"last_seq": None if moment.head is None else moment.head.seq, "chain_ok": moment.audit_sound},
         "spool": {
             "bytes": figures.spool_bytes,
             "results": figures.spool_results,
@@ -138,10 +140,43 @@ def _time(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _certificate(life: Life | None, now: float) -> dict[str, object] | None:
+def _noted(site: Site, board: Board, moment: Moment) -> list[Health]:
+    """What is no fault of the agent, and may yet be why a job does not run: full slots, codes of the last hour."""
+    full = [lane for lane in LANES if moment.running[lane] >= moment.slots[lane]]
+    recent = [one for one in board.troubles.values() if moment.now - one.last < HOUR_SECONDS and _is_site_s(one.code)]
+    return [
+        *(health.slots_full(lane, moment.slots[lane]) for lane in full),
+        *(health.trouble(CODES[one.code], one.count, site.me) for one in recent[-_MOST_NOTED:]),
+    ]
+
+
+def _is_site_s(code: str) -> bool:
+    """Whether somebody at this site, and not only the job's author, can do something about a code."""
+    return CODES[code].outcome == "rejected" or code.partition(".")[0] in _OF_THE_SITE
+
+
+def _certificate(life: Life | None, now: float, renews: float | None) -> dict[str, object] | None:
     if life is None:
         return None
-    return {"begins": _time(life.begins), "ends": _time(life.ends), "valid": life.begins <= now < life.ends}
+    return {
+        "subject": life.subject,
+        "serial": life.serial,
+        "begins": _time(life.begins),
+        "ends": _time(life.ends),
+        "days_left": round((life.ends - now) / DAY_SECONDS, 1),
+        "renews": _time(renews),
+        "valid": life.begins <= now < life.ends,
+    }
+
+
+def _config(site: Site, board: Board, moment: Moment) -> dict[str, object]:
+    rejected = board.findings.get("reload")
+    return {
+        "path": site.config_path,
+        "sha256": site.config_sha256,
+        "loaded": _time(moment.loaded),
+        "rejected": None if rejected is None else rejected.line(),
+    }
 
 
 def _platform(about: About, contact: Contact, link: LinkView | None) -> dict[str, object]:
@@ -187,6 +222,7 @@ def _jobs(figures: Figures, moment: Moment, board: Board) -> dict[str, object]:
         "slots": sum(moment.slots.values()),
         **{lane: {"running": moment.running[lane], "slots": moment.slots[lane]} for lane in LANES},
         "phases": dict(sorted(Counter(board.phases_of_jobs.values()).items())),
+        "under_way": [{"ref": ref, "phase": phase} for ref, phase in sorted(board.phases_of_jobs.items())],
         "done_24h": counts.completed,
         "refused_24h": counts.refused,
         "failed_24h": counts.failed,
@@ -194,6 +230,19 @@ def _jobs(figures: Figures, moment: Moment, board: Board) -> dict[str, object]:
         "dropped_24h": counts.undelivered,
         "queue": figures.queue,
         "oldest": _time(figures.queue_oldest),
+        "troubles": [_trouble(one) for one in reversed(board.troubles.values())],
+    }
+
+
+def _trouble(one: Trouble) -> dict[str, object]:
+    known = CODES[one.code]
+    return {
+        "code": one.code,
+        "outcome": known.outcome,
+        "count": one.count,
+        "last": _time(one.last),
+        "meaning": known.meaning,
+        "fix": known.remedy,
     }
 
 

@@ -22,6 +22,7 @@ REQUEST = b"status 1"
 MAX_STATUS_BYTES = 1_048_576
 
 _SUN_PATH_BYTES = 107
+_ORDERS = "this account may look at the agent, not give it orders. Fix: run as the agent's account, or as root."
 
 
 class NotRunningError(AgentError):
@@ -55,8 +56,8 @@ def address(folder: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def ask(folder: Path, *, timeout_seconds: float = 2.0) -> dict[str, Any]:
-    """The running agent's answer.
+def ask(folder: Path, *, timeout_seconds: float = 2.0, request: bytes = REQUEST) -> dict[str, Any]:
+    """The running agent's answer; to another request than the one for its status, `{"done": …}`.
 
     Raises NotRunningError when nobody answers in time, NotAllowedError when this account may not ask.
     """
@@ -65,12 +66,14 @@ def ask(folder: Path, *, timeout_seconds: float = 2.0) -> dict[str, Any]:
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, MAX_STATUS_BYTES)
     with open(reading, "rb", buffering=0) as answer:  # noqa: PTH123 - a descriptor
         try:
-            _send(folder, writing, timeout_seconds)
+            _send(folder, writing, timeout_seconds, request)
         finally:
             os.close(writing)
         document = _document(_drain(answer.fileno(), time.monotonic() + timeout_seconds))
     if document.get("error") == "not_allowed":
-        raise NotAllowedError(_not_allowed(folder))
+        raise NotAllowedError(_not_allowed(folder) if request == REQUEST else _ORDERS)
+    if document.get("error") == "unknown_request":
+        raise NotRunningError("the agent does not know this order: it is of another version. Fix: restart it.")
     if "error" in document:
         raise NotRunningError("the agent cannot tell its status. Fix: look at its log, and report it.")
     return document
@@ -96,13 +99,13 @@ def read(folder: Path, *, now: float, timeout_seconds: float = 2.0) -> Reading:
     return read_file(folder, now=now)
 
 
-def _send(folder: Path, pipe: int, timeout_seconds: float) -> None:
+def _send(folder: Path, pipe: int, timeout_seconds: float, request: bytes) -> None:
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [pipe]))]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as caller:
         caller.settimeout(timeout_seconds)
         try:
             with address(folder) as path:
-                caller.sendmsg([REQUEST], rights, 0, path)
+                caller.sendmsg([request], rights, 0, path)
         except PermissionError:
             raise NotAllowedError(_not_allowed(folder)) from None
         except OSError:

@@ -1,5 +1,6 @@
-"""Status by datagram: the caller passes a pipe, the kernel says who calls, the answer goes down the pipe; no listen().
+"""Status and orders by datagram: the caller passes a pipe, the kernel says who calls, the answer goes down the pipe.
 
+Nothing calls listen().
 The far end of the pipe may be anybody's: it is made non-blocking and what does not fit at once is not written.
 """
 
@@ -28,6 +29,7 @@ from agent.service.board import Board
 from agent.service.statusclient import REQUEST, SOCKET_FILE, address
 
 SOCKET_MODE = 0o660
+MAX_REQUEST_BYTES = 64
 _MAX_PASSED = 8
 _UCRED = struct.Struct("iII")
 _ROOM = socket.CMSG_SPACE(_UCRED.size) + socket.CMSG_SPACE(_MAX_PASSED * array.array("i").itemsize)
@@ -35,6 +37,12 @@ _RETRY_SECONDS = 30.0
 _LOGGER = logging.getLogger(__name__)
 
 Ancillary = Sequence[tuple[int, int, bytes]]
+Obey = Callable[[bytes, int], bytes | None]
+"""(an order, who gave it) -> the answer; None for what is no order."""
+
+
+def _deaf(_: bytes, __: int) -> None:
+    """Where no orders are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +64,17 @@ def may_ask(caller: Caller, *, owner: int, group: int) -> bool:
         return False
 
 
+def may_order(caller: Caller, *, owner: int) -> bool:
+    """Root and the agent's own account: the group may look on, no more."""
+    return caller.uid in {0, owner}
+
+
 async def serve(
     folder: Path,
     answer: Callable[[], bytes],
     board: Board,
     *,
+    obey: Obey = _deaf,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer on `folder`/status.sock until cancelled. A socket that cannot be made is a finding and is tried again."""
@@ -72,7 +86,7 @@ async def serve(
                 _announce(task_status)
                 while True:
                     await anyio.wait_readable(sock)
-                    answer_one(sock, answer, group=group)
+                    answer_one(sock, answer, group=group, obey=obey)
         except OSError as error:
             board.find("socket", health.socket_down(error.strerror or type(error).__name__))
             board.say("status", "cannot answer, trying again")
@@ -112,29 +126,33 @@ def _remove_stale(path: Path) -> None:
     path.unlink()
 
 
-def answer_one(sock: socket.socket, answer: Callable[[], bytes], *, group: int) -> None:
+def answer_one(sock: socket.socket, answer: Callable[[], bytes], *, group: int, obey: Obey = _deaf) -> None:
     """Take one datagram and answer it. Never raises on what the caller did, never blocks, leaves no descriptor open."""
     try:
-        request, ancillary, _, _ = sock.recvmsg(len(REQUEST) + 1, _ROOM, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+        request, ancillary, _, _ = sock.recvmsg(
+            MAX_REQUEST_BYTES + 1, _ROOM, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+        )
     except BlockingIOError:
         return
     passed, caller = _unpack(ancillary)
     try:
         if len(passed) == 1 and _is_pipe(passed[0]):
-            _write(passed[0], _reply(request, caller, answer, group))
+            _write(passed[0], _reply(request, caller, answer, group, obey))
     finally:
         for descriptor in passed:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
 
-def _reply(request: bytes, caller: Caller | None, answer: Callable[[], bytes], group: int) -> bytes:
+def _reply(request: bytes, caller: Caller | None, answer: Callable[[], bytes], group: int, obey: Obey) -> bytes:
     if caller is None or not may_ask(caller, owner=os.geteuid(), group=group):
         return _error("not_allowed")
-    if request != REQUEST:
-        return _error("unknown_request")
     try:
-        return answer()
+        if request == REQUEST:
+            return answer()
+        if not may_order(caller, owner=os.geteuid()):
+            return _error("not_allowed")
+        return obey(request, caller.uid) or _error("unknown_request")
     except Exception as error:  # noqa: BLE001 - a status that cannot be made must not end the service
         defect.report(_LOGGER, "status", error)
         return _error("internal")

@@ -20,6 +20,8 @@ from agent.service.gate import Gate
 from agent.service.intake import Intake
 from agent.service.link import Link
 from agent.service.lock import hold
+from agent.service.notify import Manager, sentence
+from agent.service.orders import Orders
 from agent.service.patience import Patience
 from agent.service.perform import Performer
 from agent.service.record import Recorder
@@ -29,6 +31,8 @@ from agent.service.status import DAY_SECONDS, Figures, Moment
 from agent.service.wiring import About, Options, Ports, Site, Step, no_step
 
 LOW_DISK_BYTES = 512 * 1_048_576
+READY_SECONDS = 5.0
+"""How long the service manager waits for the carrier before it hears that the service serves."""
 CLOSE_SECONDS = 10.0
 """How long the servers of workers and sandboxes have to end."""
 
@@ -46,14 +50,17 @@ class Supervisor:
         about: About,
         options: Options,
         reload: Callable[[], Site] | None = None,
+        manager: Manager | None = None,
         step: Step = no_step,
     ) -> None:
         """Args: `reload` reads the configuration anew on SIGHUP (in a thread; ConfigError keeps the last good one).
 
-        `step` is told each of `wiring.STEPS`. Must be made inside the event loop that runs it.
+        `manager` is the service manager, if there is one. `step` is told each of `wiring.STEPS`. Must be made inside
+        the event loop that runs it.
         """
         self._ports, self._site, self._about, self._options = ports, site, about, options
         self._reload = reload
+        self._manager = manager or Manager()
         self._board = Board()
         self._figures = Figures()
         clock = ports.clock
@@ -95,10 +102,13 @@ class Supervisor:
             try:
                 async with anyio.create_task_group() as background:
                     await background.start(drain.on_signals, self.stop, partial(self._reload_in, background))
-                    await background.start(statussocket.serve, self._options.state_dir, self._answer, self._board)
+                    orders = Orders(self._board, self._running, record=self._recorder.append, tasks=background)
+                    serve = partial(statussocket.serve, obey=orders)
+                    await background.start(serve, self._options.state_dir, self._answer, self._board)
                     background.start_soon(partial(self._watch.run, on_calm=self._calm))
                     background.start_soon(self._sandboxes.run, self._board)
                     background.start_soon(self._link.run)
+                    background.start_soon(self._manager.run, self._sentence)
                     self._duties.start()
                     await self._serve()
                     self._duties.stop()
@@ -113,7 +123,9 @@ class Supervisor:
             work.start_soon(self._deliver.run)
             work.start_soon(self._intake.run)
             self._board.state = State.ONLINE
+            work.start_soon(self._tell_ready)
             await self._stop.wait()
+            self._manager.stopping()
             work.start_soon(self._link.announce_drain)
             await Drain(
                 intake=self._intake,
@@ -124,6 +136,13 @@ class Supervisor:
                 seconds=self._options.drain_seconds,
             ).run()
             work.cancel_scope.cancel()
+
+    async def _tell_ready(self) -> None:
+        """The carrier can take jobs; or it is away for now, which is no reason not to have started."""
+        with anyio.move_on_after(READY_SECONDS):
+            await self._looked_back.wait()
+        if not self._stop.is_set():
+            self._manager.ready()
 
     def _make_intake(self, step: Step) -> Intake:
         performer = Performer(
@@ -229,6 +248,9 @@ class Supervisor:
         )
         return status.encode(status.document(self._about, self._site, self._board, self._figures, moment))
 
+    def _sentence(self) -> str:
+        return sentence(self._board, self._running.total)
+
     async def _sweep_spool(self) -> None:
         """What dead runs left half-written: only now, before anything new is begun."""
         try:
@@ -254,6 +276,7 @@ class Supervisor:
 
     async def _take_configuration(self, read: Callable[[], Site]) -> None:
         """Validate, and keep the last good one. Jobs under way keep what they were claimed under."""
+        self._manager.reloading()
         try:
             self._site = await to_thread.run_sync(read)
         except ConfigError as error:
@@ -265,8 +288,12 @@ class Supervisor:
         else:
             self._loaded = self._ports.clock.now()
             self._board.find("reload", None)
+            later = self._site.from_next_start
+            self._board.find("restart", health.restart_needed(later) if later else None)
             self._sandboxes.reconfigured()
             _LOGGER.info("configuration reloaded")
+        finally:
+            self._manager.ready()
 
     async def _close(self) -> None:
         """Let go in order. Nothing here may hold up the end: all that matters is durable."""

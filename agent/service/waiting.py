@@ -56,23 +56,26 @@ class Waiting:
 
 
 async def offers(
-    transport: Transport, free: Mapping[Lane, int], freed: Callable[[], Awaitable[None]]
+    transport: Transport,
+    free: Mapping[Lane, int],
+    freed: Callable[[], Awaitable[None]],
+    asked: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> Sequence[Offer] | None:
-    """What the transport has for lanes with room. None when a slot was given back first: there may be more to look for.
+    """What the transport has for lanes with room. None when something came first that has to be judged anew.
 
-    Raises TransportError.
+    That is `asked`, and while not all lanes have room `freed`. Raises TransportError.
     """
-    if all(free.values()):
-        return await transport.offers(free)
     found: Sequence[Offer] | None = None
     failure: TransportError | None = None
 
-    async def until_freed() -> None:
-        await freed()
+    async def until(event: Callable[[], Awaitable[None]]) -> None:
+        await event()
         either.cancel_scope.cancel()
 
     async with anyio.create_task_group() as either:
-        either.start_soon(until_freed)
+        either.start_soon(until, asked)
+        if not all(free.values()):
+            either.start_soon(until, freed)
         try:
             found = await transport.offers(free)
         except TransportError as error:

@@ -78,7 +78,7 @@ class Site:
     such source), `token_key` and `token_previous` the keys of the `token` rule. All are called in a thread and may
     raise ConfigError.
     `catalog_ttl_seconds` is for how long what was read of a server's structure serves later jobs; 0: never.
-    `python` is None where no Python job runs.
+    `python` is None where no Python job runs. `from_next_start` names settings whose change counts only then.
     """
 
     me: Me
@@ -94,6 +94,7 @@ class Site:
     python: PythonSite | None = None
     config_path: str = ""
     config_sha256: str = ""
+    from_next_start: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

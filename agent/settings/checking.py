@@ -12,7 +12,7 @@ from agent.settings.findings import Finding, Level, SettingsError, dotted
 from agent.settings.findings import Path as Position
 from agent.settings.policyfile import TOKEN_KEY, TOKEN_PREVIOUS, LoadedPolicy, load_policy
 from agent.settings.secrets import Secrets, reference
-from agent.settings.settings import Settings, leaves
+from agent.settings.settings import RESULT_KEY, Settings, leaves
 from agent.settings.suggest import meant
 
 Probe = Callable[[str], tuple[str, str] | None]
@@ -60,8 +60,18 @@ def _files(settings: Settings) -> Iterator[Finding]:
 def _secrets(settings: Settings, *, run: bool) -> Iterator[Finding]:
     for path, text in settings.secrets():
         found = _secret(settings.origin.secrets, text, dotted(path), run=run)
+        if found is None and dotted(path) == RESULT_KEY and (run or reference(text, RESULT_KEY).scheme != "exec"):
+            found = _no_key(settings)
         if found is not None:
             yield _at(settings, path, *found)
+
+
+def _no_key(settings: Settings) -> tuple[str, str, Level] | None:
+    try:
+        settings.shared_result_key()
+    except ConfigError as error:
+        return error.problem, error.fix, "error"
+    return None
 
 
 def _secret(secrets: Secrets, text: str, key: str, *, run: bool) -> tuple[str, str, Level] | None:

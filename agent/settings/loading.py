@@ -15,11 +15,12 @@ from agent.settings.findings import Finding, SettingsError, dotted
 from agent.settings.findings import Path as Position
 from agent.settings.locate import find_config
 from agent.settings.models import path_problem
-from agent.settings.secrets import Secrets
-from agent.settings.settings import Origin, Settings, leaves
+from agent.settings.proxied import from_environment
+from agent.settings.secrets import Secrets, reference
+from agent.settings.settings import RESULT_KEY, Origin, Settings, leaves
 from agent.settings.yamltree import Document
 
-LATER = frozenset({"llm", "agent.result_key"})
+LATER = frozenset({"llm"})
 """Keys of a later version."""
 
 _MENTIONED = re.compile(rb"\benv:(MERIDYEN_[A-Za-z0-9_]+)", re.IGNORECASE)
@@ -37,6 +38,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         Settings, environ, file=document.data, base=file.parent, mentioned=_mentioned(document, file, environ)
     )
     tree = overlaid(document.data, environment())
+    proxied, proxied_by = from_environment(tree, environ)
+    tree = overlaid(tree, proxied)
+    environment.origins |= proxied_by
     explainer = Explainer(Settings, document, tree, origins=environment.origins, later=LATER)
     findings = list(environment.findings)
     unknown = [key for key in tree if key not in Settings.model_fields]
@@ -103,6 +107,10 @@ def _apart(settings: Settings, explainer: Explainer) -> list[Finding]:
     """Sources whose folder holds what no job may read: a worker can read all of its source."""
     private = {"state_dir": settings.state_dir, "trust": settings.trust, "audit.path": settings.audit.path}
     private |= {"transport.filedrop.path": settings.transport.filedrop.path}
+    with suppress(ConfigError):  # a reference that is misspelt is told of by itself
+        written = settings.agent.result_key
+        if written is not None and (ref := reference(written.get_secret_value(), RESULT_KEY)).scheme == "file":
+            private[RESULT_KEY] = settings.origin.secrets.path(ref, RESULT_KEY)
     findings = []
     for name, config in settings.sources.items():
         path = getattr(config, "path", None)

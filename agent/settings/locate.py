@@ -19,12 +19,22 @@ def find_config(explicit: Path | None) -> Path:
     """
     if explicit is not None:
         return explicit / NAME if explicit.is_dir() else explicit
-    found = next((place for place in PLACES if place.is_file()), None)
+    found = next((place for place in PLACES if _there(place)), None)
     if found is None:
         looked = ", ".join(str(place) for place in PLACES)
         fix = "Make one with `agent init DIR`, or name it with --config FILE."
         raise SettingsError([Finding(key="", problem=f"no configuration found (looked for {looked}).", fix=fix)])
     return found
+
+
+def _there(place: Path) -> bool:
+    """Whether it is a file. A working directory that this account may not look into, say root's, holds none for it."""
+    try:
+        return place.is_file()
+    except PermissionError:
+        if place.is_absolute():
+            raise
+        return False
 
 
 def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:

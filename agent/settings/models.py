@@ -5,7 +5,16 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from agent.core.limits import Limits
 from agent.sources import Config as SourceConfig
@@ -83,6 +92,11 @@ class AgentSettings(Block):
         default_factory=dict, description="Free labels, shown in status.", max_length=64
     )
     slots: SlotSettings = Field(default=SlotSettings(), description="Jobs at once, by kind.")
+    result_key: SecretStr | None = Field(
+        default=None,
+        description="Private key (JWK) that signs results, where the agents of a pool share one; see operate/cloud.md. "
+        "Default: a key of this agent's own.",
+    )
 
 
 class TransportSettings(Block):

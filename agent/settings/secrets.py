@@ -162,6 +162,18 @@ def _private(mode: int, key: str) -> None:
         raise ConfigError(key, f"every account can {done} the secret's file.", fix)
 
 
+def _unreadable(path: Path) -> tuple[str, str]:
+    """Whose the file is: in a container a mounted file keeps its owner and mode, and its owner is nobody there."""
+    try:
+        there = path.stat()
+    except OSError:  # a folder on the way to it
+        return f"this account (uid {os.geteuid()}) cannot reach the secret's file.", "Let it enter the file's folder."
+    owner, mode = f"{there.st_uid}:{there.st_gid}", f"{stat.S_IMODE(there.st_mode):04o}"
+    problem = f"this account (uid {os.geteuid()}) cannot read the secret's file (owner {owner}, mode {mode})."
+    fix = f"chown {os.geteuid()} it, or let the account's group read it; one that is mounted into a container keeps "
+    return problem, f"{fix}the host's owner and mode: do it there."
+
+
 def _contents(path: Path, key: str) -> bytes:
     try:
         with opened(path) as file:
@@ -170,7 +182,7 @@ def _contents(path: Path, key: str) -> bytes:
     except FileNotFoundError:
         problem = "the secret's file does not exist.", "Create it, or correct the path."
     except PermissionError:
-        problem = "this account cannot read the secret's file.", "Let the agent's account or group read it."
+        problem = _unreadable(path)
     except (OSError, ValueError):
         problem = "the secret's path is not a regular file.", "Name a plain file."
     else:

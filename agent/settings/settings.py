@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
+from agent.core.errors import ConfigError
 from agent.core.job import Me
 from agent.settings import models
 from agent.settings.environ import DELIMITER, PREFIX, insert
@@ -28,9 +29,13 @@ from agent.settings.models import (
     Sources,
     TransportSettings,
 )
-from agent.settings.secrets import Secrets, reference
+from agent.settings.secrets import LIMIT_BYTES, Secrets, reference
 from agent.transport import Config as TransportConfig
+from agent.wire import strictjson
 from agent.wire.fields import Name
+from agent.wire.keys import SigningKey
+
+RESULT_KEY = "agent.result_key"
 
 _HIDDEN = "********"
 _LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
@@ -135,6 +140,19 @@ class Settings(BaseSettings):
     def resolve(self, text: str, key: str) -> bytes:
         """The secret behind a value of this file. May run a program for up to 10 s. Raises ConfigError."""
         return self.origin.secrets.resolve(text, key)
+
+    def shared_result_key(self) -> SigningKey | None:
+        """The key that signs results in place of the agent's own; None when there is none. Raises ConfigError."""
+        written = self.agent.result_key
+        if written is None:
+            return None
+        data = self.resolve(written.get_secret_value(), RESULT_KEY)
+        try:
+            value = strictjson.loads(data, LIMIT_BYTES)
+            return SigningKey.from_jwk(value if isinstance(value, dict) else {})
+        except ValueError:
+            fix = "Make one with `agent init --replicas`, or name the right file."
+            raise ConfigError(RESULT_KEY, "this is not an Ed25519 private key as JWK.", fix) from None
 
     def source_json(self, name: str) -> str | None:
         """The source's Config as JSON with its secrets resolved, for an Order; None when no source has this name."""

@@ -249,6 +249,21 @@ class Ledger:
             _fail(self._path, error)
 
 
+def look(path: Path, *, job_id: str | None = None, most: int = 100) -> tuple[Entry, ...]:
+    """Jobs of the ledger at `path`, the last changed first, beside an agent that writes to it; nothing is changed.
+
+    With `job_id` only that one. Raises SpoolError, also when there is no ledger.
+    """
+    which = "" if job_id is None else " WHERE job_id = ?"
+    query = f"SELECT {_COLUMNS} FROM jobs{which} ORDER BY changed DESC LIMIT ?"  # noqa: S608  constants
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as connection:
+            return tuple(Entry(*row) for row in connection.execute(query, (*([job_id] if job_id else ()), most)))
+    except sqlite3.Error as error:
+        _fail(path, error)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     make_folder(path.parent)
     # SQLite gives its journal the mode of the main file.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+import anyio
 import httpx
 from pydantic import ValidationError
 
@@ -23,10 +24,13 @@ from agent.wire.calls import Problem, Reply
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 20.0
+SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
+"""A call and its answer that are slower have failed, although something comes now and then."""
 MAX_REPLY_BYTES: Final = 64 * 2**20
 _KEEP_SECONDS: Final = 60.0
 """How long an idle connection is kept: heartbeats, 15 s apart, need no new handshake each."""
 _EMPTY: Final = 204
+_LONGEST_WAIT_SECONDS: Final = 3600.0
 _GATEWAY: Final = frozenset({502, 503, 504})
 """Another address may be in a better state than one that answers so."""
 
@@ -66,10 +70,13 @@ class _Connections:
 
     async def request(self, method: str, url: str, wait: float, request: Mapping[str, Any]) -> _Answer:
         timeout = httpx.Timeout(READ_SECONDS + wait, connect=CONNECT_SECONDS)
+        patience = CONNECT_SECONDS + READ_SECONDS + wait + len(request.get("content", b"")) / SLOWEST_BYTES_PER_SECOND
         self._requests += 1
         try:
-            async with self._client.stream(method, url, timeout=timeout, **request) as response:
-                return _answer(response, await _limited(response))
+            with anyio.move_on_after(patience) as scope:
+                async with self._client.stream(method, url, timeout=timeout, **request) as response:
+                    return _answer(response, await _limited(response, scope))
+            raise httpx.ReadTimeout("it drips")
         finally:
             self._requests -= 1
             if self._retired and not self._requests:
@@ -148,14 +155,14 @@ class Http:
 
     async def _at_one(self, base: str, method: str, path: str, wait: float, request: Mapping[str, Any]) -> _Answer:
         connections = await self._fresh()
-        begun = time.monotonic()
+        begun, asked = time.monotonic(), time.time()
         try:
             answer = await connections.request(method, base.rstrip("/") + "/v1" + path, wait, request)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             raise _unreachable(base, error, proxied=self._reach.proxy is not None) from None
         _checked(base, answer)
         if answer.date is not None:
-            self.skew_seconds = answer.date - time.time()
+            self.skew_seconds = _skew(self.skew_seconds or 0.0, answer.date, asked, time.time())
         if not wait:
             self.latency_seconds = time.monotonic() - begun
         return answer
@@ -175,7 +182,7 @@ class Http:
         direct = httpx.AsyncHTTPTransport(verify=context, retries=0, limits=limits)
         mounts: dict[str, httpx.AsyncBaseTransport | None] = {}
         if self._reach.proxy is not None and "*" not in self._reach.no_proxy:
-            through = httpx.Proxy(self._reach.proxy, ssl_context=None)
+            through = _proxy(self._reach.proxy)
             mounts["https://"] = httpx.AsyncHTTPTransport(verify=context, proxy=through, retries=0, limits=limits)
             mounts |= {_pattern(host): direct for host in self._reach.no_proxy}
         # Nothing is taken from the process's environment: who goes through a proxy is the configuration's to say.
@@ -186,16 +193,43 @@ class Http:
         return self._reach.urls[self._first]
 
 
+def _proxy(address: str) -> httpx.Proxy:
+    """Also one without its scheme, as people write it. Raises TransportError that does not quote it."""
+    written = address.strip()
+    try:
+        made = httpx.Proxy(written if "://" in written else f"http://{written}")
+        if made.url.scheme in {"http", "https"} and made.url.host:
+            return made
+    except (ValueError, httpx.InvalidURL):
+        pass
+    raise TransportError(
+        "What is set as the proxy is not the address of one. "
+        "Fix: write http://[user:password@]host:port as transport.https.proxy, or as HTTPS_PROXY."
+    )
+
+
+def _skew(known: float, date: float, asked: float, now: float) -> float:
+    """How far the Router's clock is ahead: what is `known` of it, as far as an answer of that `date` allows.
+
+    A poll may be dated by its begin or by its end, and a date has no fractions of a second.
+    """
+    return min(max(known, date - now), date + 1 - asked)
+
+
 def _pattern(host: str) -> str:
     """As `no_proxy` is written everywhere: `.example.org` is every host below it."""
     return f"all://*{host}" if host.startswith(".") else f"all://{host}"
 
 
-async def _limited(response: httpx.Response) -> bytes:
-    """The body, at most MAX_REPLY_BYTES of it, as it came: nobody asked for a compressed one."""
-    chunks, size = [], 0
+async def _limited(response: httpx.Response, scope: anyio.CancelScope) -> bytes:
+    """The body, at most MAX_REPLY_BYTES of it, as it came: nobody asked for a compressed one.
+
+    `scope` ends when it comes slower than the slowest link that counts: a poll that drips would never end.
+    """
+    chunks, size, begun = [], 0, anyio.current_time() + READ_SECONDS
     async for chunk in response.aiter_raw():
         size += len(chunk)
+        scope.deadline = begun + size / SLOWEST_BYTES_PER_SECOND
         if size > MAX_REPLY_BYTES:
             raise httpx.RemoteProtocolError("the answer is too long")
         chunks.append(chunk)
@@ -207,7 +241,8 @@ def _answer(response: httpx.Response, body: bytes) -> _Answer:
     with suppress(ValueError, TypeError):
         date = email.utils.parsedate_to_datetime(response.headers.get("date", "")).timestamp()
     media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    seconds = float(after) if after.isdecimal() and len(after) <= 6 else None  # noqa: PLR2004
+    # Any proxy can say it: nobody keeps an agent away for longer than an hour.
+    seconds = min(float(after), _LONGEST_WAIT_SECONDS) if after.isdecimal() else None
     return _Answer(response.status_code, body, seconds, date, media == "application/json")
 
 
@@ -253,6 +288,27 @@ def _stamp(path: Path) -> tuple[int, int]:
     return 0, 0
 
 
+def _untrusted(url: str, why: int) -> TransportError:
+    """`why` is OpenSSL's code of the verification; what is wrong decides who has to do something."""
+    match why:
+        case 9:
+            what = "shows a certificate that has not begun by this machine's clock"
+            fix = "check the time service (NTP) here and at the Router."
+        case 10:
+            what = "shows a certificate that has ended by this machine's clock"
+            fix = "check the clock (NTP) here; else the Router's operator has to renew its certificate."
+        case 62 | 64:
+            what = "shows a certificate for another name or address"
+            fix = "check transport.https.urls, or have the Router's certificate issued for this name (`--host`)."
+        case _:
+            what = "shows a certificate that is not trusted here"
+            fix = (
+                "where the Router's authority was replaced meanwhile, run `agent enroll` again with its new --ca-file; "
+                "else check transport.https.ca_file and pins, and ask who answers in the Router's place."
+            )
+    return TransportError(f"{url} {what}. Fix: {fix}")
+
+
 def _unreachable(url: str, error: Exception, *, proxied: bool) -> TransportError:
     """One sentence with a cure. Never the error's own text: it may quote what a server sent."""
     if isinstance(error, httpx.TimeoutException):
@@ -261,19 +317,20 @@ def _unreachable(url: str, error: Exception, *, proxied: bool) -> TransportError
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(cause):
-        what = "shows a certificate that is not trusted here"
-        return TransportError(f"{url} {what}. Fix: set transport.https.ca_file; ask who answers in the Router's place.")
-    if isinstance(cause, ssl.SSLError):
+        return _untrusted(url, getattr(cause, "verify_code", 0))
+    cut = isinstance(cause, ssl.SSLEOFError)
+    if isinstance(cause, ssl.SSLError) and not cut:
         return TransportError(
             f"{url}: TLS failed ({cause.reason or 'no reason given'}). Fix: check the address, and this agent's "
             "certificate with `agent status`."
         )
     if isinstance(error, httpx.ProxyError):
         return TransportError(f"The proxy refused the way to {url}. Fix: check transport.https.proxy and its login.")
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):
+    if cut or isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):
         # Under TLS 1.3 a server refuses a client's certificate only after the handshake: the link just ends.
         return TransportError(
-            f"{url} closed the connection without an answer. Fix: if it happens always, this agent's certificate was "
-            "refused: `agent status` shows its end, `agent enroll` gets a new one."
+            f"{url} closed the connection without an answer. Fix: check what stands between; if it happens always, "
+            "this agent's certificate was refused: `agent status` shows its end, `agent enroll` gets a new one."
         )
-    return TransportError(f"{url} cannot be reached ({type(error).__name__}). Fix: check address, DNS and firewall.")
+    places = "address, DNS, firewall and the proxy" if proxied else "address, DNS and firewall"
+    return TransportError(f"{url} cannot be reached ({type(error).__name__}). Fix: check {places}.")

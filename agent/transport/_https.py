@@ -37,7 +37,8 @@ class Https:
     def __init__(self, config: Terms, place: Place, who: Who, clock: Clock) -> None:
         """Touches nothing before the first call."""
         self._place = place
-        material = Material(ca=config.ca_file or place.ca, certificate=place.pair, pins=config.pins)
+        ca = config.ca_file or place.ca
+        material = Material(ca=ca, certificate=place.pair, pins=config.pins, learned=place.ca)
         self._http = Http(Reach(config.urls, config.proxy, config.no_proxy), material)
         self._leases = Leases(place.leases)
         self._session = Session(

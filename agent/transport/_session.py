@@ -15,7 +15,7 @@ from anyio import to_thread
 from agent.core.errors import TransportError
 from agent.core.lane import Lane
 from agent.core.ports import Clock, Told
-from agent.transport._http import Http, RouterRefusalError
+from agent.transport._http import Http, R, RouterRefusalError
 from agent.transport._instance import Instance
 from agent.transport._leases import Held, Leases
 from agent.transport._terms import Who
@@ -27,6 +27,8 @@ GRACE_SECONDS: Final = 5.0
 _ORDERS_SECONDS: Final = 25.0
 _RETRY_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
+_IDLE_SECONDS: Final = 5.0
+"""How often is looked whether there is something to watch."""
 _LOST: Final = frozenset({"lease.lost", "offer.lapsed", "not_found", "job.ended", "request.malformed"})
 """Refusals after which the job is not this agent's, however often it asks."""
 _LOGGER = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Session:
         self._pause_until = 0.0
         self._draining = False
         self._orders: list[Order] = []
+        self._stirred = anyio.Event()
+        """Set when a poll ended, or a session began."""
 
     @property
     def id(self) -> str | None:
@@ -79,14 +83,15 @@ class Session:
         try:
             path = f"/lease?wait={int(self._wait)}"
             leased = await self._http.call(calls.Leased, "POST", path, wait=self._wait, json=body)
+            self._orders.extend(leased.orders if leased is not None else ())
         except RouterRefusalError as refusal:
             self._refused(refusal, opened)
             raise
         finally:
             self._polling -= 1
+            self._stirred.set()
         if leased is None:
             return ()
-        self._orders.extend(leased.orders)
         held: list[Held] = []
         with anyio.CancelScope(shield=True):  # what was taken is returned, whoever gave up waiting for it
             for offered in leased.jobs:
@@ -114,11 +119,13 @@ class Session:
             return await self._still_held(held, opened)
         body = {"session": opened.session, "lease": held.lease, "fence": held.fence}
         try:
-            await self._http.call(calls.Accepted, "POST", f"/jobs/{job}/accept", json=body)
+            _heard(await self._http.call(calls.Accepted, "POST", f"/jobs/{job}/accept", json=body))
         except RouterRefusalError as refusal:
             self._refused(refusal, opened)
             if refusal.code not in _LOST:
                 raise
+            if await to_thread.run_sync(self._leases.of, job) not in {held, None}:
+                return await self.accept(job)  # offered anew meanwhile
             await self.forget(job)
             return False
         await to_thread.run_sync(self._leases.put, replace(held, accepted=True))
@@ -133,7 +140,7 @@ class Session:
         except RouterRefusalError as refusal:
             self._refused(refusal, opened)
             raise
-        said = "lost" if beaten is None else beaten.leases.get(held.lease, "lost")
+        said = _heard(beaten).leases.get(held.lease, "lost")
         if said == "lost":
             await self.forget(held.job)
             return False
@@ -167,12 +174,13 @@ class Session:
     async def _watch(self, told: Told, running: Callable[[str], bool]) -> None:
         """Beside the calls, which may hang in a link that swallows everything."""
         while True:
+            held = self._leases.count()
             try:
-                if self._leases.count():
+                if held:
                     self._give_up(await self._under_way(running), told)
             except TransportError as error:
                 _LOGGER.info("leases cannot be read: %s", error)
-            await anyio.sleep(_WATCH_SECONDS)
+            await anyio.sleep(_WATCH_SECONDS if held else _IDLE_SECONDS)
 
     async def _under_way(self, running: Callable[[str], bool]) -> list[Held]:
         leases = await to_thread.run_sync(self._leases.all)
@@ -190,7 +198,7 @@ class Session:
         for one in held:
             if one != self._leases.of(one.job):
                 continue  # settled, or taken anew, while the answer was under way
-            match beaten.leases.get(one.lease, "lost") if beaten is not None else "lost":
+            match _heard(beaten).leases.get(one.lease, "lost"):
                 case "ok":
                     self._renewed[one.job] = asked
                 case "cancel":
@@ -213,8 +221,11 @@ class Session:
         while True:
             opened = self._open
             if opened is None or self._polling:
+                self._stirred = anyio.Event()
                 self._obey((), told)
-                await anyio.sleep(_RETRY_SECONDS / 4)
+                await self._stirred.wait()
+                self._obey((), told)
+                await anyio.sleep(_RETRY_SECONDS / 4)  # the next poll is likely to follow at once
                 continue
             path = f"/sessions/{opened.session}/orders?wait={int(_ORDERS_SECONDS)}"
             try:
@@ -256,6 +267,7 @@ class Session:
                 self._open = await self._http.call(calls.Session, "POST", "/sessions", json=body)
                 if self._open is None:
                     raise TransportError("The Router opened no session. Fix: its version may be too old.")
+                self._stirred.set()
                 await to_thread.run_sync(self._instance.opened)
             return self._open
 
@@ -263,3 +275,10 @@ class Session:
         """A session that the Router does not know any more is opened anew by the next call."""
         if refusal.code == "session.unknown" and self._open is of:
             self._open = None
+
+
+def _heard(reply: R | None) -> R:
+    """An answer, where there has to be one: whoever stands between may say nothing in the Router's name."""
+    if reply is None:
+        raise TransportError("The Router answered with nothing. Fix: check the proxy; somebody else may answer there.")
+    return reply

@@ -15,9 +15,19 @@ class Terms(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     urls: tuple[str, ...] = Field(description="Addresses of the Router, tried in order.", min_length=1, max_length=16)
-    ca_file: Path | None = Field(default=None, description="CA of the Router, PEM. Default: the one of enrolment.")
-    proxy: str | None = Field(default=None, description="HTTP proxy, http://[user:password@]host:port.")
-    no_proxy: tuple[str, ...] = Field(default=(), description="Hosts that are reached without the proxy.")
+    ca_file: Path | None = Field(
+        default=None,
+        description="CA of the Router, PEM. Default: the one of enrolment. Those that the Router names when it renews "
+        "a certificate count beside it, so that its CA can be replaced.",
+    )
+    proxy: str | None = Field(
+        default=None,
+        description="HTTP proxy, http://[user:password@]host:port. Default: HTTPS_PROXY of the environment.",
+    )
+    no_proxy: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts that are reached without the proxy. Default: NO_PROXY, if the proxy is HTTPS_PROXY's.",
+    )
     pins: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the Router's public key (RFC 7469), and of a spare one.", max_length=8
     )

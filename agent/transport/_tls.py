@@ -20,16 +20,21 @@ _FIELDS_BEFORE_KEY: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """PEM files. Without `certificate` and `key`, nobody is named: enough to enrol. `pins`: base64 SHA-256 of SPKIs."""
+    """PEM files. Without `certificate` and `key`, nobody is named: enough to enrol. `pins`: base64 SHA-256 of SPKIs.
+
+    `learned` need not exist: the authorities that the Router named when it last issued a certificate. They count beside
+    `ca`, so that the Router's authority can be rolled while the site's file stays as it is.
+    """
 
     ca: Path | None
     certificate: Path | None = None
     key: Path | None = None
     pins: tuple[str, ...] = ()
+    learned: Path | None = None
 
     def files(self) -> tuple[Path, ...]:
         """What to watch for changes."""
-        return tuple(path for path in (self.ca, self.certificate, self.key) if path is not None)
+        return tuple(path for path in (self.ca, self.learned, self.certificate, self.key) if path is not None)
 
 
 def context(material: Material) -> ssl.SSLContext:
@@ -44,6 +49,8 @@ def context(material: Material) -> ssl.SSLContext:
     try:
         if material.ca is not None:
             made.load_verify_locations(material.ca)
+            if material.learned is not None and material.learned.exists():
+                made.load_verify_locations(material.learned)
         if material.certificate is not None:
             made.load_cert_chain(material.certificate, material.key)
     except ssl.SSLError as error:

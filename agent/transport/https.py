@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from agent.core.ports import Clock
+from agent.core.ports import Clock, Finding
 from agent.transport._terms import Place, Terms, Who
 from agent.wire.calls import Certificate
 
@@ -23,6 +23,12 @@ class Config(Terms):
         from agent.transport._https import Https  # noqa: PLC0415 - see above
 
         return Https(self, place, who, clock)
+
+    def examine(self, place: Place) -> tuple[Finding, ...]:
+        """The way to each address of the Router, tried step by step. Blocks for seconds."""
+        from agent.transport._examine import examine  # noqa: PLC0415 - see above
+
+        return examine(self, place)
 
     async def enroll(self, *, token: str, name: str, csr: str, labels: Mapping[str, str]) -> Certificate:
         """Have a fresh key certified under a one-time token. Raises TransportError.

@@ -24,7 +24,8 @@ class AgentModel(Model):
 class ProfileModel(Model):
     """The content of profile.json. Relative paths are relative to its folder; `drop` is the agent's drop folder.
 
-    `router` is the address of a Task Router, with the file of a token for it and, where it has a CA of its own, that.
+    `router` is the address of a Task Router, with the file of a token for it, or of a client certificate with its key,
+    and, where it has a CA of its own, that.
     """
 
     user: Annotated[Line, Field(min_length=1)]
@@ -35,6 +36,7 @@ class ProfileModel(Model):
     drop: PathText | None = None
     router: Annotated[str, Field(pattern="^https://[^ ]{1,1024}$")] | None = None
     token_file: PathText | None = None
+    certificate_file: PathText | None = None
     ca_file: PathText | None = None
     agents: dict[Kid, AgentModel] = Field(default_factory=dict)
 

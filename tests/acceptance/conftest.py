@@ -6,7 +6,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ import pytest
 
 from agent.core.errors import AgentError
 from agent.service.statusclient import ask
+from tests.support.links import LinkSite, link_site
+from tests.support.silent import SILENT_AGENT
 
 SCHEMA = (Path(__file__).parents[1] / "attacks" / "sql" / "schema.sql").read_text()
 PROTECTED = [f"customers.{c}" for c in ("ssn", "email", "phone", "dob", "card_number")]
@@ -42,7 +43,7 @@ class Site:
 
     def cli(self, *arguments: str, stdin: str | bytes = b"") -> "subprocess.CompletedProcess[str]":
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        command = [sys.executable, "-m", "agent", *arguments, "--config", str(self.folder)]
+        command = [*SILENT_AGENT, *arguments, "--config", str(self.folder)]
         done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=120, env=environment())
         return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -86,7 +87,7 @@ class Site:
                 service.wait()
 
     def start(self, prefix: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
-        command = [*prefix, sys.executable, "-m", "agent", "run", "--config", str(self.folder)]
+        command = [*prefix, *SILENT_AGENT, "run", "--config", str(self.folder)]
         with (self.folder / "agent.log").open("ab") as log:
             service = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment())
         try:
@@ -112,7 +113,7 @@ def wait_until(condition: Any, seconds: float = PATIENCE_SECONDS) -> None:
 
 def make_site(folder: Path, *, default: str = "keep") -> Site:
     site = Site(folder)
-    command = [sys.executable, "-m", "agent", "init", str(folder), "--tenant", "acme", "--name", "plant-7"]
+    command = [*SILENT_AGENT, "init", str(folder), "--tenant", "acme", "--name", "plant-7"]
     subprocess.run(command, check=True, capture_output=True, env=environment())
     with duckdb.connect(str(folder / "shop.duckdb")) as con:
         con.execute(SCHEMA)
@@ -131,6 +132,21 @@ def make_site(folder: Path, *, default: str = "keep") -> Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return make_site(tmp_path_factory.mktemp("acceptance") / "site")
+
+
+@pytest.fixture(scope="session")
+def link_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An agent's folder for the tests of the link, made once."""
+    made = LinkSite(tmp_path_factory.mktemp("template") / "site")
+    made.prepare(1)
+    return made.root
+
+
+@pytest.fixture
+def link(link_template: Path, tmp_path: Path) -> Iterator[LinkSite]:
+    """A fresh site behind a relay: its Router runs, its agent is enrolled and does not run yet."""
+    with link_site(link_template, tmp_path / "site") as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from agent.wire.ids import new_ulid
 from agent.wire.keys import SigningKey
 from agent.wire.models import JobModel
 from agent.wire.signing import sign_job
+from tests.support.silent import SILENT_AGENT
 
 DAY = 86_400
 
@@ -203,7 +203,7 @@ def test_a_revoked_key(service, tmp_path):
     """Counts for the next job, without a restart."""
     folder = tmp_path / "bob"
     subprocess.run(
-        [sys.executable, "-m", "agent", "keys", "new", str(folder), "--user", "bob", "--tenant", "acme",
+        [*SILENT_AGENT, "keys", "new", str(folder), "--user", "bob", "--tenant", "acme",
          "--audience", "agent:plant-7", "--drop", str(service.drop)],
         check=True, capture_output=True,
     )  # fmt: skip

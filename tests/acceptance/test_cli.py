@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import subprocess
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tests.support.silent import SILENT_AGENT
 
 ASK = "SELECT id, name, ssn FROM customers ORDER BY id LIMIT 2"
 SHOWN = [[1, "Alice Archer", "***"], [2, "Bob Brewer", "***"]]
@@ -78,9 +79,7 @@ def test_cells_that_a_spreadsheet_executes_are_quoted(site):
 
 def test_init_never_overwrites(site):
     before = (site.folder / "sandbox.yaml").read_bytes()
-    done = subprocess.run(
-        [sys.executable, "-m", "agent", "init", str(site.folder)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*SILENT_AGENT, "init", str(site.folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 78
     assert "nothing was written" in done.stderr
     assert (site.folder / "sandbox.yaml").read_bytes() == before
@@ -132,7 +131,7 @@ def test_exec_jsonl_keeps_order_and_goes_on(site):
 
 
 def test_exec_jsonl_answers_before_it_reads_on(site):
-    command = [sys.executable, "-m", "agent", "exec", "--jsonl", "-", "--config", str(site.folder)]
+    command = [*SILENT_AGENT, "exec", "--jsonl", "-", "--config", str(site.folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         for number in range(3):
             task = {"ref": number, "kind": "sql", "source": "shop", "statement": f"SELECT {number} AS n"}
@@ -197,7 +196,7 @@ def test_config_commands(site):
     broken = site.folder / "broken.yaml"
     broken.write_text((site.folder / "sandbox.yaml").read_text() + "tenent: x\n")
     done = subprocess.run(
-        [sys.executable, "-m", "agent", "config", "check", "--config", str(broken)],
+        [*SILENT_AGENT, "config", "check", "--config", str(broken)],
         capture_output=True,
         text=True,
         check=False,
@@ -209,7 +208,7 @@ def test_config_commands(site):
 
 def test_trust_list_add_revoke(site, tmp_path):
     made = subprocess.run(
-        [sys.executable, "-m", "agent", "keys", "new", str(tmp_path / "ann"), "--user", "ann", "--tenant", "acme",
+        [*SILENT_AGENT, "keys", "new", str(tmp_path / "ann"), "--user", "ann", "--tenant", "acme",
          "--audience", "agent:plant-7", "--drop", str(site.drop), "--json"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -227,7 +226,7 @@ def test_trust_list_add_revoke(site, tmp_path):
 
 def test_usage_errors_are_short():
     for arguments in (["nope"], ["exec"], ["exec", "--bogus"], ["sql", "check", "--dialect", "duckdb"]):
-        done = subprocess.run([sys.executable, "-m", "agent", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([*SILENT_AGENT, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import silent
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90
 
@@ -59,8 +61,17 @@ class Terminal:
         return True
 
 
-def make(folder: Path, port: int) -> Terminal:
-    return Terminal("make", "--no-print-directory", "-o", ".venv/.ready", "dev", f"PORT={port}", f"DEV={folder}")
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its `agent` runs under a rule of the kernel that it must not listen."""
+    folder = tmp_path_factory.mktemp("python") / "venv"
+    silent.environment(folder)
+    return folder
+
+
+def make(venv: Path, folder: Path, port: int) -> Terminal:
+    rest = (f"VENV={venv}", f"PORT={port}", f"DEV={folder}")
+    return Terminal("make", "--no-print-directory", "-o", f"{venv}/.ready", "dev", *rest)
 
 
 @pytest.fixture
@@ -71,8 +82,8 @@ def port() -> int:
 
 
 @pytest.fixture
-def dev(tmp_path: Path, port: int) -> Iterator[Terminal]:
-    terminal = make(tmp_path / "dev", port)
+def dev(venv: Path, tmp_path: Path, port: int) -> Iterator[Terminal]:
+    terminal = make(venv, tmp_path / "dev", port)
     try:
         yield terminal
     finally:
@@ -99,7 +110,7 @@ def commands(shown: str) -> list[str]:
 
 @pytest.mark.full
 @pytest.mark.timeout(300)
-def test_two_jobs_and_ctrl_c(dev: Terminal, tmp_path: Path, port: int):
+def test_two_jobs_and_ctrl_c(dev: Terminal, venv: Path, tmp_path: Path, port: int):
     dev.until("Ctrl-C stops all.")
     sql, python, status = commands(dev.shown)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MERIDYEN_")}
@@ -110,6 +121,7 @@ def test_two_jobs_and_ctrl_c(dev: Terminal, tmp_path: Path, port: int):
     assert "chart-1" in drawn
     assert "online" in _typed(status.replace(" --watch", ""), environ)
     dev.until("completed ok")
+    assert "run --config" in (venv / "agent-ran").read_text()
     dev.press(b"\x03")
     assert dev.exit_code() == 0, dev.shown
     assert "Stopped." in dev.shown
@@ -119,14 +131,14 @@ def test_two_jobs_and_ctrl_c(dev: Terminal, tmp_path: Path, port: int):
     with socket.socket() as taken:  # and it goes on with the same state, but not on a port that is taken
         taken.bind(("127.0.0.1", port))
         taken.listen()
-        refused = make(tmp_path / "dev", port)
+        refused = make(venv, tmp_path / "dev", port)
         try:
             assert refused.exit_code() != 0
         finally:
             refused.close()
     assert f"port {port} cannot be had" in refused.shown
     assert "make dev PORT=" in refused.shown
-    again = make(tmp_path / "dev", _other_port())
+    again = make(venv, tmp_path / "dev", _other_port())
     try:
         again.until("Ctrl-C stops all.")
         assert "Starting, with the state in" in again.shown
@@ -151,9 +163,9 @@ def _other_port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_it_stops_while_it_starts(tmp_path: Path, port: int):
+def test_it_stops_while_it_starts(venv: Path, tmp_path: Path, port: int):
     folder = tmp_path / "dev"
-    command = [sys.executable, "-m", "examples.dev", "--folder", str(folder), "--port", str(port)]
+    command = [str(venv / "bin/python"), "-m", "examples.dev", "--folder", str(folder), "--port", str(port)]
     started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert started.stdout is not None

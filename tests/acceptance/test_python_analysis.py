@@ -9,7 +9,6 @@ import json
 import statistics
 import struct
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from agent.sandbox.exchange import png
 from agent.wire import frames
 from tests.support import sandboxes
 from tests.support.sandboxes import Sandbox
+from tests.support.silent import SILENT_AGENT
 
 HERE = Path(__file__).parent / "analysis"
 
@@ -203,7 +203,7 @@ STATEMENTS = {
 
 
 def agent(*arguments: str, stdin: str = "") -> str:
-    command = [sys.executable, "-m", "agent", *arguments]
+    command = [*SILENT_AGENT, *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, check=False, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.silent import SILENT_AGENT
 
 
 def cli(folder: Path, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-m", "agent", "python", "check", *arguments]
+    command = [*SILENT_AGENT, "python", "check", *arguments]
     root = str(Path(__file__).parents[2])
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": root}
     return subprocess.run(
@@ -79,7 +80,7 @@ def test_either_one_program_or_lines(tmp_path: Path) -> None:
 def test_the_sites_list_decides(tmp_path: Path) -> None:
     site = tmp_path / "site"
     made = subprocess.run(
-        [sys.executable, "-m", "agent", "init", str(site)],
+        [*SILENT_AGENT, "init", str(site)],
         capture_output=True,
         check=False,
         cwd=Path(__file__).parents[2],

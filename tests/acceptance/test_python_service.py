@@ -16,6 +16,7 @@ import pytest
 
 from agent.service.statusclient import ask
 from tests.acceptance.conftest import Site, environment, make_site, wait_until
+from tests.support.silent import SILENT_AGENT
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine: nothing here measures time
 GONE_SECONDS = 3.0
@@ -243,7 +244,7 @@ def test_two_services_on_one_machine_do_not_touch_each_other(template: Path, tmp
 
 
 def test_exec_starts_the_sandbox_for_python_only_and_leaves_nothing(site: Site) -> None:
-    command = [sys.executable, "-m", "agent", "exec", "--jsonl", "-", "--config", str(site.folder)]
+    command = [*SILENT_AGENT, "exec", "--jsonl", "-", "--config", str(site.folder)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
     ) as process:
@@ -270,7 +271,7 @@ def test_exec_starts_the_sandbox_for_python_only_and_leaves_nothing(site: Site) 
 def test_doctor_shows_the_tier_and_how_to_reach_a_better_one(
     site: Site, tmp_path: Path, prefix: tuple[str, ...], tier: str
 ) -> None:
-    command = [*prefix, sys.executable, "-m", "agent", "doctor", "sandbox"]
+    command = [*prefix, *SILENT_AGENT, "doctor", "sandbox"]
 
     def doctor(*more: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support import silent
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -19,12 +20,13 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> str:
     (script,) = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "config", folder / "config")
-    (folder / ".venv").symlink_to(Path(sys.prefix))
+    ran = silent.environment(folder / ".venv")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MERIDYEN_")}
     done = subprocess.run(
         ["bash", "-ec", script], cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=100
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nrun " in ran.read_text(), "under the rule that it must not listen"
     return done.stdout
 
 

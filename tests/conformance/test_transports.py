@@ -1,27 +1,34 @@
-"""Every transport, over the union: what the service relies on."""
+"""Every transport, over the union: what the service relies on. Each has its real far side: folders, a Router over TLS."""
 
 import base64
 import inspect
 import json
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import anyio
+import anyio.to_thread
 import pytest
 from pydantic import ValidationError
 
 import agent.transport as package
 from agent.core.errors import TransportError
 from agent.core.lane import LANES
-from agent.core.ports import Clock, Offer, Rejection, Sealed, Transport
+from agent.core.ports import Offer, Rejection, Sealed, Transport
 from agent.transport._https import Https
+from agent.wire.ids import new_ulid
+from tests.router.server.site import result_of
+from tests.support import routers
+from tests.support.routers import RouterThread, Submitter, WallClock
 
 pytestmark = pytest.mark.anyio
 FOUR = dict.fromkeys(LANES, 4)
-JOB, RESULT = "01JD00000000000000000000J0", "01JD0000000000000000000001"
+SUBMITTER = Submitter()
 REJECTION = Rejection("envelope.signature", "The signature does not match the payload.", "Sign it again.")
 
 
@@ -33,27 +40,58 @@ class StillClock:
         return 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stage:
-    """The far side of one transport, as a submitter and an operator see it."""
+    """The far side of one transport, as a submitter and an operator see it.
 
-    config: Any
-    submit: Callable[[str, bytes], None]
+    `here`: the carrier is this machine's own folders. They take whatever bytes there are, and keep what is held; a Router
+    reads envelopes, and what is held of its jobs is on this machine beside it.
+    """
+
+    open: Callable[[], Any]
+    submit: Callable[[bytes], None]
     rejected: Callable[[], dict[bytes, str]]
     results: Callable[[], list[bytes]]
     destroy: Callable[[], None]
+    here: bool
+    audience: str = "pool:p"
+    sent: dict[str, bytes] = field(default_factory=dict)
+    made: list[Any] = field(default_factory=list)
 
     def opened(self) -> Any:
-        clock: Clock = StillClock()
-        return self.config.open(clock)
+        """The transport, as each run of the agent opens it."""
+        self.made.append(self.open())
+        return self.made[-1]
+
+    def job(self, kind: str = "sql") -> bytes:
+        """A job that is really signed is on its way."""
+        job, envelope = SUBMITTER.envelope(audience=self.audience, task=TASKS[kind])
+        self.sent[job] = envelope
+        self.submit(envelope)
+        return envelope
+
+    def sealed(self, offer: Offer, folder: Path) -> Sealed:
+        """A result of the job in this offer, really sealed."""
+        job = next(job for job, envelope in self.sent.items() if envelope == offer.envelope)
+        result = result_of({"job": job, "envelope": offer.envelope.decode(), "attempt": 1})
+        (folder / "parts").write_bytes(result.framed)
+        return Sealed(job, result.id, result.manifest, folder / "parts", 5e9)
 
 
-def filedrop(folder: Path) -> Stage:
+TASKS = {
+    "sql": {"kind": "sql", "source": "shop", "statement": "select 1"},
+    "catalog": {"kind": "catalog", "source": "shop"},
+    "python": {"kind": "python", "code": "result = 1"},
+}
+
+
+def filedrop(folder: Path, _: RouterThread) -> Stage:
     from agent.transport.filedrop import Config
 
     root = folder / "drop"
 
-    def submit(name: str, envelope: bytes) -> None:
+    def submit(envelope: bytes) -> None:
+        name = new_ulid(time.time())
         new = root / "inbox/new"
         new.mkdir(parents=True, exist_ok=True)
         fresh = root / "inbox/tmp" / name
@@ -74,13 +112,42 @@ def filedrop(folder: Path) -> Stage:
         root.rename(folder / "gone")
         root.write_bytes(b"not a folder")
 
-    return Stage(Config(path=root, poll_seconds=0.01, settle_seconds=0), submit, rejected, results, destroy)
+    config = Config(path=root, poll_seconds=0.01, settle_seconds=0)
+    return Stage(partial(config.open, StillClock()), submit, rejected, results, destroy, here=True)
 
 
-STAGES = {"filedrop": filedrop}
-FAR = {"https": Https}
-"""Carriers whose far side takes only jobs that are really signed, and results that are really sealed: what is promised
-below is shown over a real Router in tests/unit/transport/test_link.py and tests/acceptance/test_link_faults.py."""
+def https(folder: Path, router: RouterThread) -> Stage:
+    name = f"agent-{new_ulid(time.time())}"
+    place = routers.place(folder, router.enrolled(folder / "tls", name))
+    config = routers.config(
+        router, wait_seconds=0.5, urls=(router.url,)
+    )  # a poll of less than a second waits for nothing
+    stage = Stage(
+        open=lambda: config.open(place, routers.WHO, WallClock()),
+        submit=router.submit,
+        rejected=lambda: {
+            envelope: str(router.job(job).code)
+            for job, envelope in stage.sent.items()
+            if router.job(job).outcome == "rejected"
+        },
+        results=lambda: [found for job in stage.sent for found in kept(router, job)],
+        destroy=router.stop,
+        here=False,
+        audience=f"agent:{name}",
+    )
+    return stage
+
+
+def kept(router: RouterThread, job: str) -> list[bytes]:
+    """Every result that the Router has of a job, as its submitter fetches it."""
+    with router.database() as store:
+        rows = store.execute("SELECT manifest, inline_parts FROM results WHERE job_id = ?", (job,)).fetchall()
+    return [manifest + parts for manifest, parts in rows]
+
+
+STAGES = {"filedrop": filedrop, "https": https}
+MADE = {"https": Https}
+"""What a config opens, where its annotation names it for type checkers only."""
 KINDS = [config.model_fields["kind"].annotation.__args__[0] for config in package.CONFIGS]
 
 
@@ -89,15 +156,43 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=sorted(STAGES))
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
-    return STAGES[request.param](tmp_path)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RouterThread]:
+    """One Router for those who leave it running."""
+    router = RouterThread(tmp_path_factory.mktemp("router"))
+    router.start()
+    yield router
+    router.stop()
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> Sealed:
-    (tmp_path / "parts").write_bytes(b"sealed parts" * 1000)
-    return Sealed(JOB, RESULT, b"mani.fest.jws", tmp_path / "parts", 5e9)
+def own(tmp_path: Path) -> RouterThread:
+    """A Router for a test that ends it."""
+    router = RouterThread(tmp_path / "router")
+    router.start()
+    return router
+
+
+async def staged(kind: str, folder: Path, router: RouterThread) -> AsyncIterator[Stage]:
+    stage = STAGES[kind](folder, router)
+    yield stage
+    for transport in stage.made if not stage.here else ():
+        await transport.aclose()
+
+
+@pytest.fixture(params=sorted(STAGES))
+async def stage(request: pytest.FixtureRequest, tmp_path: Path, shared: RouterThread) -> AsyncIterator[Stage]:
+    async for found in staged(request.param, tmp_path, shared):
+        yield found
+
+
+@pytest.fixture(params=sorted(STAGES))
+async def doomed(request: pytest.FixtureRequest, tmp_path: Path, own: RouterThread) -> AsyncIterator[Stage]:
+    """Its far side will be destroyed."""
+    async for found in staged(request.param, tmp_path, own):
+        yield found
+    if request.param == "filedrop":
+        own.stop()
 
 
 def envelope(number: int) -> bytes:
@@ -112,13 +207,13 @@ def of_kind(kind: str) -> bytes:
 def test_every_file_of_the_package_is_in_the_union_and_has_a_stage() -> None:
     files = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
     assert {config.__module__.rsplit(".", 1)[1] for config in package.CONFIGS} == files
-    assert set(KINDS) == files == {*STAGES, *FAR}
+    assert set(KINDS) == files == {*STAGES}
 
 
 @pytest.mark.parametrize("config", package.CONFIGS, ids=lambda config: config.__module__.rpartition(".")[2])
 def test_it_has_every_verb_with_the_same_parameters(config: Any) -> None:
     kind = config.model_fields["kind"].annotation.__args__[0]
-    made = FAR.get(kind) or get_type_hints(config.open, vars(inspect.getmodule(config)))["return"]
+    made = MADE.get(kind) or get_type_hints(config.open, vars(inspect.getmodule(config)))["return"]
     for name, verb in inspect.getmembers(Transport, inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.iscoroutinefunction(getattr(made, name))
@@ -142,70 +237,74 @@ async def test_nothing_to_do_is_no_offer(stage: Stage) -> None:
 
 async def test_an_offer_is_the_exact_envelope_and_is_made_once(stage: Stage) -> None:
     transport = stage.opened()
-    stage.submit("one", envelope(1))
+    envelope = stage.job()
     (offer,) = await transport.offers(FOUR)
-    assert offer.envelope == envelope(1)
+    assert offer.envelope == envelope
     assert offer.ref
     assert list(await transport.offers(FOUR)) == []
-    assert list(await transport.recovered()) == []
 
 
 async def test_no_more_offers_than_free_slots(stage: Stage) -> None:
     transport = stage.opened()
-    for number in range(5):
-        stage.submit(str(number), envelope(number))
+    envelopes = [stage.job() for _ in range(5)]
     seen = [offer for _ in range(3) for offer in await transport.offers(dict.fromkeys(LANES, 2))]
-    assert sorted(offer.envelope for offer in seen) == [envelope(number) for number in range(5)]
+    assert sorted(offer.envelope for offer in seen) == sorted(envelopes)
     assert len({offer.ref for offer in seen}) == 5
 
 
 async def test_only_offers_of_the_lanes_that_are_asked_for(stage: Stage) -> None:
     transport = stage.opened()
-    names = {kind: of_kind(kind) for kind in ("python", "sql", "catalog", "nonsense")}
-    for name, data in names.items():
-        stage.submit(name, data)
-    stage.submit("broken", envelope(1))
-    seen = {offer.envelope for offer in await transport.offers({"sql": 8, "python": 0})}
-    assert seen == {names["sql"], names["catalog"], names["nonsense"], envelope(1)}
+    jobs = {kind: stage.job(kind) for kind in ("python", "sql", "catalog")}
+    wanted = {jobs["sql"], jobs["catalog"]}
+    if stage.here:  # what is no job is an offer too: it is rejected with a reason, not left lying
+        for odd in (of_kind("nonsense"), envelope(1)):
+            stage.submit(odd)
+            wanted.add(odd)
+    assert {offer.envelope for offer in await transport.offers({"sql": 8, "python": 0})} == wanted
     assert list(await transport.offers({"sql": 8, "python": 0})) == []
     (python,) = await transport.offers({"sql": 0, "python": 8})
-    assert python.envelope == names["python"]
+    assert python.envelope == jobs["python"]
 
 
 async def test_an_offer_is_made_or_left_when_the_call_is_cancelled(stage: Stage) -> None:
     transport = stage.opened()
-    stage.submit("one", envelope(1))
+    envelope = stage.job()
     found: list[Offer] = []
     for _ in range(20):
         with anyio.CancelScope() as scope:
             scope.cancel()
             found += await transport.offers(FOUR)
     found += await transport.offers(FOUR)
-    assert [offer.envelope for offer in found] == [envelope(1)]
+    assert [offer.envelope for offer in found] == [envelope]
 
 
-async def test_what_was_held_is_recovered_by_the_next_run_under_the_same_ref(stage: Stage) -> None:
-    stage.submit("one", envelope(1))
-    (offer,) = await stage.opened().offers(FOUR)
+async def test_what_was_begun_is_recovered_by_the_next_run_under_the_same_ref(stage: Stage) -> None:
+    stage.job()
+    transport = stage.opened()
+    (offer,) = await transport.offers(FOUR)
+    assert await transport.begin(offer.ref)
     again = stage.opened()
     assert list(await again.recovered()) == [offer]
     assert list(await again.offers(FOUR)) == []
+    assert await again.begin(offer.ref)
 
 
 async def test_a_rejected_envelope_keeps_its_bytes_with_the_code(stage: Stage) -> None:
     transport = stage.opened()
-    stage.submit("one", envelope(1))
+    envelope = stage.job()
     (offer,) = await transport.offers(FOUR)
     for _ in range(2):
         await transport.reject(offer.ref, REJECTION)
-    assert stage.rejected() == {envelope(1): REJECTION.code}
+    assert stage.rejected() == {envelope: REJECTION.code}
     assert list(await stage.opened().recovered()) == []
 
 
-async def test_a_result_is_delivered_once_however_often_it_is_handed_over(stage: Stage, sealed: Sealed) -> None:
+async def test_a_result_is_delivered_once_however_often_it_is_handed_over(stage: Stage, tmp_path: Path) -> None:
     transport = stage.opened()
-    stage.submit("one", envelope(1))
+    stage.job()
     (offer,) = await transport.offers(FOUR)
+    assert await transport.begin(offer.ref)
+    sealed = stage.sealed(offer, tmp_path)
     for carrier in (transport, transport, stage.opened()):
         await carrier.deliver(sealed)
     (result,) = stage.results()
@@ -214,11 +313,12 @@ async def test_a_result_is_delivered_once_however_often_it_is_handed_over(stage:
     assert list(await stage.opened().recovered()) == [offer]
 
 
-async def test_a_settled_job_is_forgotten(stage: Stage, sealed: Sealed) -> None:
+async def test_a_settled_job_is_forgotten(stage: Stage, tmp_path: Path) -> None:
     transport = stage.opened()
-    stage.submit("one", envelope(1))
+    stage.job()
     (offer,) = await transport.offers(FOUR)
-    await transport.deliver(sealed)
+    assert await transport.begin(offer.ref)
+    await transport.deliver(stage.sealed(offer, tmp_path))
     for _ in range(2):
         await transport.settle(offer.ref)
     assert list(await stage.opened().recovered()) == []
@@ -226,20 +326,24 @@ async def test_a_settled_job_is_forgotten(stage: Stage, sealed: Sealed) -> None:
     assert len(stage.results()) == 1
 
 
-async def test_only_transport_errors_get_out(stage: Stage, sealed: Sealed) -> None:
-    transport = stage.opened()
-    stage.submit("one", envelope(1))
+async def test_only_transport_errors_get_out(doomed: Stage, tmp_path: Path) -> None:
+    transport = doomed.opened()
+    doomed.job()
     (offer,) = await transport.offers(FOUR)
-    stage.destroy()
-    for call in (
+    sealed = doomed.sealed(offer, tmp_path)
+    await anyio.to_thread.run_sync(doomed.destroy)
+    gone = [
         lambda: transport.offers(FOUR),
-        transport.recovered,
         lambda: transport.reject(offer.ref, REJECTION),
         lambda: transport.deliver(sealed),
-        lambda: transport.settle(offer.ref),
-        lambda: stage.opened().recovered(),
-    ):
+    ]
+    kept = [transport.recovered, lambda: doomed.opened().recovered(), lambda: transport.settle(offer.ref)]
+    for call in (*gone, *(kept if doomed.here else [])):
         with pytest.raises(TransportError) as caught:
             await call()
         assert caught.value.__cause__ is None
         assert str(caught.value)
+    if not doomed.here:  # what is held is known on this machine, whoever is away
+        assert [list(await kept[0]()), list(await kept[1]())] == [[offer], [offer]]
+        await kept[2]()
+        assert list(await transport.recovered()) == []

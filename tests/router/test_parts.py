@@ -88,6 +88,25 @@ def test_parts_are_of_the_job_that_came_first(parts: Parts) -> None:
     assert parts.claim(result, jobs[0]), "a result that was dropped is nobody's"
 
 
+def test_owners_are_all_that_is_here(parts: Parts) -> None:
+    claimed, begun, bare = new_ulid(START), new_ulid(START), new_ulid(START)
+    assert parts.owners() == {}
+    assert parts.claim(claimed, "job-1")
+    assert parts.claim(begun, "job-2")
+    parts.put(begun, 0, digest(b"x"), b"x")
+    parts.put(bare, 0, digest(b"x"), b"x")
+    assert parts.owners() == {claimed: "job-1", begun: "job-2", bare: ""}
+    for result in (claimed, begun, bare):
+        parts.drop(result)
+    assert parts.owners() == {}
+
+
+def test_a_folder_with_other_things_in_it(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    assert FolderParts(tmp_path).owners() == {}
+
+
 def test_a_database_that_is_away_is_a_store_error() -> None:
     away = PostgresParts("host=127.0.0.1 port=1 dbname=nothing")
     with pytest.raises(StoreError):

@@ -264,6 +264,19 @@ def test_a_session_that_shows_life_keeps_its_jobs(world: World) -> None:
     assert world.state(job) == "dead"
 
 
+def test_the_same_instance_again_has_the_session_that_it_was_told_of_and_all_its_jobs(world: World) -> None:
+    agent, instance = world.agent(), new_ulid(START)
+    session = world.session(agent, instance)
+    job, offered = world.running(session, agent)
+    other = world.job()
+    (waits,) = world.lease(session)
+    assert world.session(agent, instance) == session
+    assert world.do(accept_of(agent, session, waits)) == 1
+    leases = (offered.lease_id, waits.lease_id)
+    assert world.do(ops.Beat(agent, session.id, leases)) == dict.fromkeys(leases, "ok")
+    assert {one.id for one in world.store.jobs(JobFilter(tenant=agent.tenant))} == {job.id, other.id}
+
+
 def test_the_successor_takes_over_at_once_a_stranger_waits(world: World) -> None:
     agent = world.agent()
     first, second = new_ulid(START), new_ulid(START)

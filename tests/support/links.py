@@ -1,22 +1,23 @@
 """A site whose agent reaches a Router over mTLS through a relay: real processes that can be killed, a link that can be cut."""
 
+import base64
 import contextlib
 import io
 import json
+import random
 import signal
 import socket
 import sqlite3
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import httpx
 
@@ -32,6 +33,7 @@ from router.core.agents import AgentId, NewToken
 from router.server.enroll import token_hash
 from router.service.files import Files, init
 from router.store.sqlite import SqliteStore
+from tests.support.relays import Relay
 from tests.support.routers import AGENT, DOMAIN, POOL, TENANT, Submitter, free_port
 
 RUNNER = Path(__file__).parents[1] / "acceptance/support/run_linked.py"
@@ -45,85 +47,19 @@ mode: hybrid
 tenant: acme
 agent: {{name: plant-7, pool: p, slots: {{sql: 3}}}}
 state_dir: ./state
-transport: {{https: {{urls: ["https://localhost:{port}"], ca_file: "{ca}", wait_seconds: 2, reconnect_seconds: 0.2}}}}
+transport: {{https: {{urls: ["https://localhost:{port}"], ca_file: "{ca}", wait_seconds: {wait}, reconnect_seconds: 0.2}}}}
 trust: trust.json
 policy: policy.yaml
-limits: {{wall_seconds: 60, memory_mb: 512, drain_seconds: 30}}
+limits: {{wall_seconds: 300, cpu_seconds: 300, memory_mb: 512, drain_seconds: 30}}
 sources: {{shop: {{type: sqlite, path: ./shop.sqlite}}}}
 """
 POLICY = "version: 1\ndefault: keep\n"
 ROWS = 200
 QUICK = "select id, name from people order by id limit 3"
-LARGE = "select a.name as x, b.name as y, a.id * 1000 + b.id as z from people a cross join people b"
+WIDE = "select id, body from wide order by id"
 SLOW = "select count(*) as n from people a cross join people b cross join people c where a.id + b.id + c.id = 100"
-HUNG = "select count(*) as n from people a cross join people b cross join people c cross join people d"
-
-
-class Relay:
-    """TCP on loopback to `target`. `cut` ends what is open; `hole` swallows everything; `most` ends after so many bytes."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._open: set[socket.socket] = set()
-        self.refusing = False
-        self.most: int | None = None
-        self.up = 0
-        self._clear = threading.Event()
-        self._clear.set()
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._clear.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
-
-    def cut(self) -> None:
-        for one in tuple(self._open):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def hole(self, *, there: bool) -> None:
-        """Connections stay, and new ones are taken, but nothing comes through."""
-        (self._clear.clear if there else self._clear.set)()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError), client:
-            if self.refusing:
-                return
-            with socket.create_connection(("127.0.0.1", self._target)) as far:
-                self._open |= {client, far}
-                try:
-                    back = threading.Thread(target=self._copy, args=(far, client, False), daemon=True)
-                    back.start()
-                    self._copy(client, far, True)
-                    back.join()
-                finally:
-                    self._open -= {client, far}
-
-    def _copy(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
-        with suppress(OSError):
-            while data := source.recv(16_384):
-                self._clear.wait()
-                if up:
-                    self.up += len(data)
-                    if self.most is not None and self.up > self.most:
-                        self.most = None
-                        self.cut()
-                        return
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+HUNG = f"select count(*) as n from people a {' '.join(f'cross join people {name}' for name in 'bcdef')}"
+"""It ends when somebody ends it."""
 
 
 @dataclass
@@ -134,6 +70,7 @@ class LinkSite:
     relay: Relay | None = None
     jobs: dict[str, tuple[bool, str]] = field(default_factory=dict)
     router: "subprocess.Popen[bytes] | None" = None
+    name: str = AGENT
 
     def __post_init__(self) -> None:
         self.port = free_port()
@@ -145,15 +82,27 @@ class LinkSite:
 
     def prepare(self, port: int) -> None:
         """An agent's folder whose Router is at `port`, and tokens; the agent is not enrolled."""
-        command = [sys.executable, "-m", "agent", "init", str(self.root), "--tenant", TENANT, "--name", AGENT]
+        command = [sys.executable, "-m", "agent", "init", str(self.root), "--tenant", TENANT, "--name", self.name]
         subprocess.run(command, check=True, capture_output=True)
-        (self.root / "sandbox.yaml").write_text(SANDBOX.format(port=port, ca=self.files.ca))
+        self.aim(port)
         (self.root / "policy.yaml").write_text(POLICY)
         with closing(sqlite3.connect(self.root / "shop.sqlite")) as connection, connection:
             connection.execute("create table people (id integer primary key, name text)")
             connection.executemany("insert into people values (?, ?)", [(n, f"person {n}") for n in range(1, ROWS + 1)])
         for kind, token in (("enroll", ENROLL), ("submit", SUBMIT)):
             self.put_token(kind, token)
+
+    def aim(self, port: int, wait: int = 2) -> None:
+        """Whom the agent takes for its Router from its next start on, and how long its polls are."""
+        (self.root / "sandbox.yaml").write_text(SANDBOX.format(port=port, ca=self.files.ca, wait=wait))
+
+    def widen(self, rows: int = 200, size: int = 64 * 1024) -> None:
+        """The table `wide`, which nothing makes smaller on its way: by default 12 MiB, a result of several parts."""
+        chance = random.Random(7)
+        with closing(sqlite3.connect(self.root / "shop.sqlite")) as connection, connection:
+            connection.execute("create table wide (id integer primary key, body text)")
+            bodies = ((n, base64.b64encode(chance.randbytes(size)).decode()) for n in range(rows))
+            connection.executemany("insert into wide values (?, ?)", bodies)
 
     def put_token(self, kind: Any, token: str) -> None:
         self.apply(
@@ -185,12 +134,12 @@ class LinkSite:
 
     def enroll(self, *, now: float | None = None, hours: float = 24.0) -> None:
         """Enrol the agent, without the command: a certificate of any life."""
-        request = certificate.request(AGENT)
+        request = certificate.request(self.name)
         issued = self.authority.agent(
-            request.csr.encode(), AgentId(tenant=TENANT, name=AGENT), now or time.time(), hours=hours
+            request.csr.encode(), AgentId(tenant=TENANT, name=self.name), now or time.time(), hours=hours
         )
         with suppress(Exception):
-            self.apply(ops.Enroll(token_hash(ENROLL), AGENT, {}, issued.serial, issued.not_after))
+            self.apply(ops.Enroll(token_hash(ENROLL), self.name, {}, issued.serial, issued.not_after))
         certificate.keep(self.tls, request, issued.pem, self.authority.certificate_pem().decode())
 
     def start_router(self) -> None:
@@ -217,14 +166,20 @@ class LinkSite:
         )
         task = {"kind": "sql", "source": "shop", "statement": statement}
         job, envelope = who.envelope(
-            audience=f"agent:{AGENT}", idempotent=idempotent, max_attempts=attempts, task=task, **changes
+            **{
+                "audience": f"agent:{self.name}",
+                "idempotent": idempotent,
+                "max_attempts": attempts,
+                "task": task,
+                **changes,
+            }
         )
         self.call("POST", "/jobs", content=envelope)
         self.jobs[job] = idempotent, job_digest(envelope)
         return job
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:
-        context = ssl.create_default_context(cafile=str(self.files.ca))
+        context = ssl.create_default_context(cafile=str(self.files.bundle))
         headers = {"authorization": f"Bearer {SUBMIT}"}
         url = f"https://localhost:{self.port}/v1{path}"
         answer = httpx.request(method, url, headers=headers, verify=context, timeout=60, **request)
@@ -232,9 +187,9 @@ class LinkSite:
         return answer
 
     @contextmanager
-    def service(self, **asked: Any) -> Iterator["subprocess.Popen[bytes]"]:
-        """The agent as a process of its own; killed at the end if it still runs."""
-        command = [sys.executable, str(RUNNER), str(self.root / "sandbox.yaml"), json.dumps(asked)]
+    def service(self, *prefix: str, **asked: Any) -> Iterator["subprocess.Popen[bytes]"]:
+        """The agent as a process of its own, begun by `prefix`; killed at the end if it still runs."""
+        command = [*prefix, sys.executable, str(RUNNER), str(self.root / "sandbox.yaml"), json.dumps(asked)]
         with (
             (self.root / "service.log").open("ab") as log,
             subprocess.Popen(command, stderr=log, stdout=log) as process,
@@ -300,7 +255,7 @@ class LinkSite:
 
         parts = FolderParts(self.files.parts)
         for index in sorted(parts.held(result)):
-            data = parts.get(result, index)
+            data = parts.read(result, index)
             yield len(data).to_bytes(4, "big") + data
 
     def check(self) -> dict[str, str]:
@@ -317,14 +272,17 @@ class LinkSite:
         return codes
 
 
+SomeSite = TypeVar("SomeSite", bound=LinkSite)
+
+
 @contextmanager
-def link_site(template: Path, root: Path) -> Iterator[LinkSite]:
+def link_site(template: Path, root: Path, made: Callable[[Path], SomeSite] = LinkSite) -> Iterator[SomeSite]:  # type: ignore[assignment]
     """A fresh site behind a relay, its Router running and its agent enrolled."""
     subprocess.run(["cp", "-a", str(template), str(root)], check=True)
-    site = LinkSite(root)
+    site = made(root)
     with Relay(site.port) as relay:
         site.relay = relay
-        (root / "sandbox.yaml").write_text(SANDBOX.format(port=relay.port, ca=site.files.ca))
+        site.aim(relay.port)
         site.enroll()
         site.start_router()
         try:

@@ -1,6 +1,8 @@
-"""Proxies in front of a server: one that ends TLS, and one whose connections can be cut."""
+"""Proxies in front of a server: one that ends TLS, one whose connections can be cut, and one that is asked to CONNECT."""
 
+import base64
 import contextlib
+import http.server
 import socket
 import ssl
 import struct
@@ -56,6 +58,59 @@ class Proxy:
                 back.start()
                 _copy(client, server)
                 back.join()
+
+
+class ConnectProxy:
+    """A small real proxy: CONNECT with Basic, and what it was asked for. Every name leads to this host."""
+
+    def __init__(self, login: str | None) -> None:
+        self.asked: list[tuple[str, str | None]] = []
+        self.login = login
+        self._open: list[socket.socket] = []
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_CONNECT(self) -> None:
+                given = self.headers.get("proxy-authorization")
+                proxy.asked.append((self.path, given))
+                if given != proxy.wanted:
+                    self.send_error(407)
+                    return
+                with socket.create_connection(("127.0.0.1", int(self.path.rpartition(":")[2]))) as far:
+                    self.send_response(200)
+                    self.end_headers()
+                    proxy._open += [self.connection, far]
+                    back = threading.Thread(target=_copy, args=(far, self.connection), daemon=True)
+                    back.start()
+                    _copy(self.connection, far)
+                    back.join()
+                self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def wanted(self) -> str | None:
+        """The header that its login makes."""
+        return None if self.login is None else "Basic " + base64.b64encode(self.login.encode()).decode()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self.cut()
+        self._server.server_close()
+
+    def cut(self) -> None:
+        """End all connections without a word."""
+        while self._open:
+            with contextlib.suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -2,18 +2,19 @@
 
 import logging
 import ssl
+from asyncio import Protocol
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import uvicorn
 
 from router.ca.authority import Authority
 from router.server import tls
 from router.server.app import application
-from router.server.listening import BACKLOG, RouterServer
-from router.server.protocol import PeerProtocol
+from router.server.listening import BACKLOG, RouterServer, most_of_one
+from router.server.protocol import PeerProtocol, Peers
 from router.service import files as disk
 from router.service import roll
 from router.service.bell import Bell
@@ -100,6 +101,7 @@ class Keeper:
 def server_of(hub: Hub, files: Files, host: str, port: int, version: str) -> RouterServer:
     """The server over TLS, not yet running. Raises OSError, ValueError."""
     tls.shrink_buffers()
+    tls.hasten_handshakes()
     keeper = Keeper(hub, files)
     return RouterServer(_config(hub, version, keeper.tls.listening), hub, (host, port), keeper.look)
 
@@ -113,7 +115,7 @@ def local_server_of(hub: Hub, files: Files, path: Path, version: str) -> RouterS
 def _config(hub: Hub, version: str, context: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         application(hub, version),
-        http=PeerProtocol,
+        http=cast("type[Protocol]", partial(PeerProtocol, peers=Peers(most_of_one(hub.terms.connections)))),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -139,6 +141,9 @@ def terms_of(settings: "Settings") -> Terms:
         keep_jobs_seconds=settings.keep_jobs_hours * 3600,
         agent_hours=settings.agent_hours,
         calls_per_second=settings.calls_per_second,
+        failures_per_second=settings.failures_per_second,
+        connections=settings.connections,
+        keep_uploads_seconds=settings.keep_uploads_hours * 3600,
         tenants={
             tenant: Quota(
                 open_jobs=int(own.get("open_jobs", settings.open_jobs)),

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.acceptance.conftest import Site, environment, wait_until
+from tests.support.silent import SILENT_AGENT
 
 ENDLESS: Final = "SELECT count(*) AS n FROM " + " CROSS JOIN ".join(f"customers {name}" for name in "abcde")
 PROMISED_SECONDS: Final = 1.0
@@ -48,7 +48,7 @@ class Shop:
     @contextmanager
     def asked(self) -> Iterator["subprocess.Popen[bytes]"]:
         """`agent exec` on the endless statement, when the server works on it."""
-        command = [sys.executable, "-m", "agent", "exec", self.site.query(ENDLESS), "--source", "shop"]
+        command = [*SILENT_AGENT, "exec", self.site.query(ENDLESS), "--source", "shop"]
         pipe = subprocess.PIPE
         config = ["--config", str(self.site.folder)]
         with subprocess.Popen([*command, *config], stdout=pipe, stderr=pipe, env=environment()) as process:
@@ -132,7 +132,7 @@ def wall_limit(shop: Shop, folder: Path) -> None:
 
 def drained(shop: Shop, folder: Path) -> None:
     """SIGTERM of a service, whose job does not finish in the time that it is given."""
-    command = [sys.executable, "-m", "agent", "init", str(folder), "--tenant", "acme", "--name", "plant-7"]
+    command = [*SILENT_AGENT, "init", str(folder), "--tenant", "acme", "--name", "plant-7"]
     subprocess.run(command, check=True, capture_output=True, env=environment())
     copied(shop.site.folder, folder)
     settings = json.loads((shop.site.folder / "sandbox.yaml").read_text())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,11 @@ def test_what_is_busy_is_asked_again_and_what_refuses_is_not(liar: Liar, lied: C
     with pytest.raises(RouterError) as raised:
         lied.job(JOB).status()
     assert (raised.value.code, raised.value.status, raised.value.retry_after) == ("quota.jobs", 429, 999999)
+    assert len(liar.asked) == 4  # nobody knocks before the time that they were told
+    liar.script = [said(busy, "429 Too Many Requests", "retry-after: 1"), said(STATE)]
+    begun = time.monotonic()
+    assert lied.job(JOB).status().state == "succeeded"
+    assert time.monotonic() - begun >= 1
     liar.asked.clear()
     liar.script = [said({"code": "auth.scope", "message": "No."}, "403 Forbidden")]
     with pytest.raises(RouterError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from importlib.metadata import version
 
 import httpx
 import pytest
@@ -203,4 +204,4 @@ def test_a_whole_result_whose_parts_are_not_its_manifests(site: Site) -> None:
 
 def test_health_needs_nobody(site: Site) -> None:
     with site.http() as client:
-        assert client.get("/health").json() == {"status": "ok", "version": "0.1"}
+        assert client.get("/health").json() == {"status": "ok", "version": version("meridyen-router")}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from threading import Thread
 from typing import Any, Self
@@ -120,8 +121,9 @@ def test_callers_beyond_the_descriptors_are_turned_away_and_the_rest_is_served(t
     """Python's accept loop runs hot without descriptors: it must never get there."""
     with sites.running(tmp_path) as site:
         listening = site.server.servers[0].sockets[0]._sock
-        with socket.socket() as probe:
-            listening.most = probe.fileno() + 52  # the callers, in this process too, take 40 of them
+        used = {int(one.name) for one in Path("/proc/self/fd").iterdir()}
+        free = (number for number in count() if number not in used)
+        listening.most = next(islice(free, 52, None))  # the callers, in this process too, take 40 of them
         held = [socket.create_connection(("127.0.0.1", site.port), timeout=10) for _ in range(40)]
         time.sleep(0.3)
         open_ = 0

@@ -1,6 +1,6 @@
 """Who may do what: every call with another's certificate, token, lease, fence, job or result; and no call without."""
 
-import re
+import datetime as dt
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +10,20 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from router.ca.authority import Authority, new_key
+from router.ca.authority import Authority, _builder, new_key
 from router.ca.names import SubmitterId
 from router.core import ops
 from router.core.agents import AgentId
 from router.core.jobs import JobView
 from router.store.port import JobFilter
+from tests.router.server import published
 from tests.router.server import site as sites
 from tests.router.server.site import MRES, Agent, Site, addressed, csr_of, envelope, result_of, submitted, ulid
 
+HOUR = dt.timedelta(hours=1)
 Call = Callable[[httpx.Client, "Theirs"], httpx.Response]
 
 
@@ -98,22 +102,19 @@ SUBMITTERS: dict[str, Call] = {
     "pools": lambda http, _: http.get("/pools"),
 }
 LISTS = ("jobs", "agents", "pools")
+OPEN = {"POST /v1/enroll", "GET /v1/health"}
+"""Calls without a caller: a token's scope is tested below, and health says nothing of anybody."""
 
 
 def everything(site: Site) -> list[JobView]:
     return list(site.hub.store.jobs(JobFilter(tenant="owner", limit=1000)))
 
 
-def test_the_tables_name_every_call(site: Site) -> None:
-    """A new call that is in no table fails here."""
-    app = site.server.config.app
-    agents = {(route.path, method) for route in app.routes if hasattr(route, "methods") for method in route.methods}  # type: ignore[union-attr]
-    open_to_all = {"/v1/enroll", "/v1/health"}
-    assert len({path for path, method in agents if path not in open_to_all and method != "HEAD"}) == 14
-    with site.http() as client:
-        paths = client.get("/openapi.json").json()["paths"]
-    calls = {(re.sub(r"\{.*?\}", "", path), method) for path, methods in paths.items() for method in methods}
-    assert len(calls) == len(SUBMITTERS) - 1  # `wait` is a way to call `job`
+def test_the_tables_have_a_row_for_every_call_of_the_application(site: Site, theirs: Theirs) -> None:
+    """Each row is called, as nobody, and counts as the call that it really makes; a route without a row fails."""
+    with site.http() as nobody:
+        made = {published.name_of(call(nobody, theirs).request) for call in (*AGENTS.values(), *SUBMITTERS.values())}
+    assert made == published.calls_of(site) - OPEN
 
 
 @pytest.mark.parametrize("call", [name for name in AGENTS if name not in OWN])
@@ -193,12 +194,21 @@ def test_a_submitter_with_a_certificate_does_what_one_with_a_token_does(site: Si
     assert found.status_code in {200, 202}, found.text
 
 
+def _revoked(site: Site) -> httpx.Client:
+    token_id = ulid()
+    made = site.submitter("owner", id=token_id)
+    assert site.do(ops.RevokeToken(token_id))
+    return made
+
+
 STRANGERS: dict[str, Callable[[Site], httpx.Client]] = {
     "nobody": lambda site: site.http(),
     "unknown token": lambda site: site.http(authorization="Bearer " + "x" * 43),
     "empty token": lambda site: site.http(authorization="Bearer"),
     "basic": lambda site: site.http(authorization="Basic YTpi"),
     "enrolment token": lambda site: site.http(authorization=f"Bearer {site.token('enroll', 'owner', ('default',))}"),
+    "revoked token": _revoked,
+    "token after the scheme's case and a space more": lambda site: site.http(authorization="bearer  x"),
     "expired token": lambda site: site.submitter("owner", expires=time.time() - 1),
     "name of a certificate's record": lambda site: site.http(
         authorization="Bearer spiffe://example.org/tenant/owner/submitter/planner"
@@ -238,6 +248,37 @@ def test_a_stranger_does_nothing(
         return
     assert found.status_code in {401, 403}, found.text
     assert found.json()["code"] in {"auth.missing", "auth.invalid", "auth.scope"}
+    assert everything(site) == before
+
+
+NAMES: dict[str, list[x509.GeneralName]] = {
+    "none": [],
+    "of a host": [x509.DNSName("runner")],
+    "two": [
+        x509.UniformResourceIdentifier(f"spiffe://example.org/tenant/{one}/agent/runner") for one in ("a", "owner")
+    ],
+    "too long": [x509.UniformResourceIdentifier("spiffe://example.org/tenant/owner/agent/runner/x")],
+    "too short": [x509.UniformResourceIdentifier("spiffe://example.org/tenant/owner/agent")],
+    "of another kind": [x509.UniformResourceIdentifier("spiffe://example.org/tenant/owner/router/runner")],
+    "with a query": [x509.UniformResourceIdentifier("spiffe://example.org/tenant/owner/agent/runner?x=1")],
+    "escaped": [x509.UniformResourceIdentifier("spiffe://example.org/tenant/owner/agent/run%6eer")],
+    "of another scheme": [x509.UniformResourceIdentifier("https://example.org/tenant/owner/agent/runner")],
+    "of a domain above": [x509.UniformResourceIdentifier("spiffe://org/tenant/owner/agent/runner")],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_certificate_with_another_name_than_an_identitys_is_nobodys(site: Site, theirs: Theirs, name: str) -> None:
+    """The Router's own CA issued it, for clients, and TLS takes it: the name alone refuses it, at every call."""
+    key = new_key()
+    builder = _builder(x509.Name([]), site.authority.certificate.subject, key.public_key(), time.time(), HOUR)
+    if NAMES[name]:
+        builder = builder.add_extension(x509.SubjectAlternativeName(NAMES[name]), critical=True)
+    before = everything(site)
+    with site.http(site.pair(key, site.authority._sign(builder, ExtendedKeyUsageOID.CLIENT_AUTH).pem)) as http:
+        for call in (*AGENTS.values(), *SUBMITTERS.values()):
+            found = call(http, theirs)
+            assert (found.status_code, found.json()["code"]) == (401, "auth.invalid")
     assert everything(site) == before
 
 

@@ -44,6 +44,32 @@ def test_a_hybrid_site(tmp_path: Path):
     assert "router submit" in sent.stderr
 
 
+def test_several_agents_of_one_pool(tmp_path: Path):
+    site, url = tmp_path / "site", "https://router.example:8443"
+    done = agent("init", str(site), "--router", url, "--pool", "plant", "--replicas")
+    assert done.returncode == 0, done.stderr
+    assert "MERIDYEN_STATE_DIR" in done.stdout
+    settings = load(site, {"MERIDYEN_AGENT__NAME": "one", "MERIDYEN_STATE_DIR": "other"})
+    shared = settings.shared_result_key()
+    assert (settings.mode, settings.agent.name, settings.agent.pool) == ("cloud", "one", "plant")
+    assert shared is not None
+    assert settings.state_dir == site / "other"
+    assert (site / "result.jwk").stat().st_mode & 0o777 == 0o600
+    profile = parse((site / "submitter" / "profile.json").read_bytes())
+    assert (profile.audience, [*profile.agents]) == ("pool:plant", [shared.kid])
+    told = agent("keys", "fingerprint", "--config", str(site), "--export", str(tmp_path / "pub.jwk"))
+    assert (told.returncode, told.stdout.strip()) == (0, f"SHA256:{shared.kid}")
+    assert "d" not in json.loads((tmp_path / "pub.jwk").read_text())
+
+
+@pytest.mark.parametrize("more", [("--name", "one", "--router", "https://r"), ()])
+def test_several_agents_need_a_router_and_no_name(more: tuple[str, ...], tmp_path: Path):
+    done = agent("init", str(tmp_path / "site"), "--replicas", *more)
+    assert done.returncode == 78
+    assert "Fix: " in done.stderr
+    assert not (tmp_path / "site").exists()
+
+
 def test_a_submitter_elsewhere(tmp_path: Path):
     (tmp_path / "ca.pem").write_text(PEM)
     folder = tmp_path / "ann"

@@ -44,6 +44,7 @@ def test_the_file_has_the_published_shape(made: Profile) -> None:
         "drop": "../drop",
         "router": None,
         "token_file": None,
+        "certificate_file": None,
         "ca_file": None,
         "agents": {AGENT.kid: {"name": "plant-7", "key": AGENT.to_jwk()}},
     }

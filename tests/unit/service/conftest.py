@@ -27,6 +27,7 @@ from agent.identity import trustfile
 from agent.service.board import State
 from agent.service.clock import SystemClock
 from agent.service.livetrust import LiveTrust
+from agent.service.notify import Manager
 from agent.service.sandboxes import PythonSite, Sandboxes
 from agent.service.supervisor import Supervisor
 from agent.service.wiring import About, Options, Ports, Site, SourceAbout, Step, no_step
@@ -158,6 +159,7 @@ class Bench:
     undeliverable: Callable[[str], bool] = lambda _: False
     python: PythonSite | None = None
     sandbox_says: str = "full"
+    manager: Manager | None = None
 
     def __post_init__(self) -> None:
         for name in ("state", "drop", "state/identity"):
@@ -240,6 +242,7 @@ class Bench:
                 status_seconds=0.1,
             ),
             reload=self.reload,
+            manager=self.manager,
             step=self.step,
         )
 

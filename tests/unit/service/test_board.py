@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.core.codes import CODES
+from agent.core.job import Me
 from agent.service import health
 from agent.service.board import Board, State
 from agent.service.health import Health
@@ -37,6 +39,16 @@ def test_without_its_carrier_the_agent_is_offline() -> None:
     assert board.word() is State.OFFLINE
 
 
+def test_an_agent_that_its_router_never_answered_is_not_online_and_its_findings_are_not_hidden() -> None:
+    board = online()
+    board.met = False
+    assert board.word() is State.STARTING
+    board.find("x", BLOCKING)
+    assert board.word() is State.DEGRADED
+    board.contact.failing = True
+    assert board.word() is State.OFFLINE
+
+
 @pytest.mark.parametrize("state", [State.STARTING, State.DRAINING, State.STOPPED])
 def test_findings_do_not_hide_a_start_or_an_end(state: State) -> None:
     board = Board(state=state)
@@ -62,7 +74,10 @@ def test_replace_takes_down_what_is_over() -> None:
 
 
 def samples() -> list[Health]:
-    given = {"int": 3, "float": 90.0, "str": "Folder /x is read-only", "Path": Path("/var/lib/agent")}
+    given = {
+        **{"int": 3, "float": 90.0, "str": "Folder /x is read-only", "Path": Path("/var/lib/agent")},
+        **{"Sequence": ["transport"], "Code": CODES["envelope.audience"], "Me": Me(tenant="acme", agent="plant-7", pool="p")},
+    }
     made = []
     for _, maker in inspect.getmembers(health, inspect.isfunction):
         if maker.__module__ != health.__name__ or maker.__name__.startswith("_"):

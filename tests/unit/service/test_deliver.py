@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import anyio
 import pytest
 
+from agent.core.errors import TransportError
 from agent.service import deliver
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +117,31 @@ async def test_oldest_first(bench: Any, until: Any, monkeypatch: pytest.MonkeyPa
     async with bench.running():
         await until(lambda: len(order) == 3)
     assert order == [entry["job_id"] for entry in held]
+
+
+async def test_who_is_told_when_to_come_back_comes_back_then(
+    bench: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A far side that is too busy names its time: no result is sent before, whatever the backoff drew."""
+    asked: list[float] = []
+    busy = TransportError("The Router refused: too many calls.")
+    busy.retry_after = 1000.0
+
+    async def deliver(_: Any) -> None:
+        asked.append(bench.clock.monotonic())
+        raise busy
+
+    async with bench.running() as supervisor:
+        monkeypatch.setattr(supervisor._deliver._ports.transport, "deliver", deliver)
+        bench.submit()
+        await until(lambda: "deliver" in supervisor._board.findings)
+        (tries,) = supervisor._deliver._tries.values()
+        assert tries.due - asked[0] >= 1000
+        for _ in range(3):
+            supervisor._deliver.wake()
+            await anyio.sleep(0.05)
+        assert len(asked) == 1
+        monkeypatch.undo()
+        tries.due = 0.0
+        supervisor._deliver.wake()
+        await until(lambda: bench.held("state/spool") == [])

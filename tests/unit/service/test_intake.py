@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from agent.core.errors import TransportError
 from agent.service.recovery import Fate, fate, may_rerun
 from agent.spool.ledger import Entry
 from agent.wire.keys import SigningKey
@@ -117,6 +118,30 @@ async def test_what_a_carrier_offers_twice_under_one_name_runs_once_and_is_not_r
         carrier.repeat.append(offer)  # while its result waits
         await until(lambda: len(carrier.offered) == 3 and supervisor._running.total == 0)
         bench.undeliverable = lambda _: False
+        await bench.done(job_id)
+    assert len(bench.worker.orders) == 1
+    assert bench.held("drop/failed") == []
+
+
+async def test_a_job_that_is_offered_again_before_the_carrier_let_it_begin_is_not_rejected(
+    bench: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first offer lapsed while the carrier did not answer: a rejection would be the end of a job that never ran."""
+    answers = False
+    async with bench.running() as supervisor:
+        carrier = supervisor._ports.transport
+
+        async def begin(_: str) -> bool:
+            if not answers:
+                raise TransportError("it does not answer")
+            return True
+
+        monkeypatch.setattr(carrier, "begin", begin)
+        job_id = bench.submit()
+        await until(lambda: any(key.startswith("begin.") for key in supervisor._board.findings))
+        carrier.repeat.append(carrier.offered[0])
+        await until(lambda: len(carrier.offered) == 2 and supervisor._running.total == 1)
+        answers = True
         await bench.done(job_id)
     assert len(bench.worker.orders) == 1
     assert bench.held("drop/failed") == []

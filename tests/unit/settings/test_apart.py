@@ -23,3 +23,14 @@ def test_a_folder_beside_it_is_fine(tmp_path: Path) -> None:
     file = tmp_path / "sandbox.yaml"
     file.write_text(f"{HEAD}sources: {{shop: {{type: duckdb, path: ./data}}}}\n")
     assert load(file, {}).sources["shop"].path == tmp_path / "data"
+
+
+def test_a_source_around_the_shared_result_key_is_refused(tmp_path: Path) -> None:
+    """Whoever takes over a worker would sign results of their own."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/result.jwk").touch(0o600)
+    file = tmp_path / "sandbox.yaml"
+    source = "sources: {shop: {type: duckdb, path: ./data}}\n"
+    file.write_text(f'{HEAD}agent: {{result_key: "file:data/result.jwk"}}\n{source}')
+    with pytest.raises(SettingsError, match=r"sources.shop.path: the source holds what `agent.result_key` names"):
+        load(file, {})

@@ -1,5 +1,6 @@
 """Finding the state folder without the models."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings import Settings, SettingsError, state_dir
+from agent.settings import Settings, SettingsError, find_config, state_dir
 
 Load = Callable[..., Settings]
 
@@ -50,3 +51,23 @@ def test_reading_settings_loads_no_driver_parser_or_frames(folder: Path) -> None
     )
     ran = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True)
     assert ran.stdout == "[]\n"
+
+
+def test_a_working_folder_that_this_account_may_not_look_into_holds_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `runuser -u meridyen -- agent status` in root's home."""
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.chdir(closed)
+    closed.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(SettingsError, match="no configuration found"):
+            find_config(None)
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.chmod(0o700)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,21 @@ def test_cred(tmp_path: Path) -> None:
 )
 def test_names_cannot_lead_elsewhere(tmp_path: Path, text: str) -> None:
     assert "needs the name" in refused(Secrets(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)}), text)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put on another account")
+def test_a_file_that_the_account_cannot_read_is_described() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other accounts
+        Path(folder).chmod(0o755)
+        private(Path(folder, "s"))
+        os.seteuid(10_001)
+        try:
+            said = refused(Secrets(Path(folder), {}), "file:s")
+        finally:
+            os.seteuid(0)
+    assert "this account (uid 10001) cannot read the secret's file (owner 0:0, mode 0600)." in said
+    assert "chown 10001 it" in said
+    assert "mounted into a container keeps the host's owner and mode" in said
 
 
 def test_exec_prints_the_secret(tmp_path: Path, script: Script) -> None:

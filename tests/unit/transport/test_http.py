@@ -1,13 +1,14 @@
 """The way to a Router: whose fault a failure is, which files count, and through which proxy."""
 
+import asyncio
 import base64
-import contextlib
-import http.server
+import datetime as dt
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from agent.transport._http import Http, Reach, RouterRefusalError
 from agent.transport._tls import Material, spki_pin
 from agent.wire import calls
 from tests.support import routers
+from tests.support.proxies import ConnectProxy
 from tests.support.routers import RouterThread
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -57,6 +59,50 @@ def material(router: RouterThread, folder: Path, **changes: Any) -> Material:
     return Material(**{"ca": router.files.ca, "certificate": tls.pair, **changes})
 
 
+@pytest.mark.parametrize(
+    ("known", "date", "asked", "now", "skew"),
+    [
+        (0.0, 100.0, 100.2, 100.3, 0.0),  # a date has no fractions
+        (0.0, 100.0, 100.2, 160.2, 0.0),  # a poll that is dated by its begin
+        (0.0, 160.0, 100.2, 160.2, 0.0),  # by its end
+        (0.0, 400.0, 100.0, 100.1, 299.9),
+        (299.9, 400.0, 100.0, 125.0, 299.9),  # a poll says nothing new
+        (299.9, 100.0, 100.0, 100.1, 1.0),  # it was put right
+        (0.0, 100.0, 400.0, 400.5, -299.0),
+    ],
+)
+def test_a_skew_is_what_the_dates_of_answers_allow(
+    known: float, date: float, asked: float, now: float, skew: float
+) -> None:
+    assert _http._skew(known, date, asked, now) == pytest.approx(skew)
+
+
+@pytest.mark.parametrize("answered", [b"HTTP/1.1 200 OK\r\nx-why: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+async def test_an_answer_that_drips_is_none(answered: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, the whole would never come: an agent must not wait for it in good health."""
+    monkeypatch.setattr(_http, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(_http, "CONNECT_SECONDS", 0.5)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = threading.Thread(target=_drip, args=(server, answered))
+        dripping.start()
+        http = Http(Reach((f"http://127.0.0.1:{server.getsockname()[1]}",)), Material(ca=None))
+        with anyio.fail_after(30), pytest.raises(TransportError, match="did not answer in time"):
+            await http.call(calls.Leased, "POST", "/lease", wait=0.1, json={})
+        await http.aclose()
+        await anyio.to_thread.run_sync(dripping.join)
+
+
+def _drip(server: socket.socket, answered: bytes) -> None:
+    """One byte after the other, until the caller has had enough."""
+    client, _ = server.accept()
+    with client, suppress(OSError):
+        client.sendall(answered)
+        while True:
+            client.sendall(b" ")
+            time.sleep(0.02)
+
+
 async def test_it_answers_and_its_clock_is_seen(router: RouterThread, tmp_path: Path) -> None:
     http = Http(Reach((router.url,)), material(router, tmp_path))
     assert await opened(http)
@@ -83,6 +129,33 @@ async def test_a_router_of_another_authority_is_not_spoken_to(router: RouterThre
     trustme.CA().cert_pem.write_to_path(str(other))
     with pytest.raises(TransportError, match="not trusted here"):
         await opened(Http(Reach((router.url,)), material(router, tmp_path, ca=other)))
+    learned = material(router, tmp_path, ca=other, learned=router.files.ca)
+    assert await opened(Http(Reach((router.url,)), learned)), "what the Router named at the last renewal counts as well"
+    none = material(router, tmp_path, ca=router.files.ca, learned=tmp_path / "none.pem")
+    assert await opened(Http(Reach((router.url,)), none))
+
+
+@pytest.mark.parametrize(
+    ("host", "begins", "ends", "says"),
+    [
+        ("localhost", 1, 2, "not begun by this machine's clock. Fix: check the time service"),
+        ("localhost", -2, -1, "ended by this machine's clock. Fix: check the clock"),
+        ("router.example", -1, 1, "for another name or address. Fix: check transport.https.urls"),
+    ],
+)
+async def test_what_is_wrong_with_a_routers_certificate_is_named(
+    tmp_path: Path, host: str, begins: float, ends: float, says: str
+) -> None:
+    authority, now = trustme.CA(), dt.datetime.now(tz=dt.UTC)
+    authority.cert_pem.write_to_path(str(ca := tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    days = {"not_before": now + dt.timedelta(days=begins), "not_after": now + dt.timedelta(days=ends)}
+    authority.issue_cert(host, **days).configure_cert(context)
+    async with await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TransportError) as caught:
+            await opened(Http(Reach((f"https://localhost:{port}",)), Material(ca=ca)))
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("days", [-2, 0])
@@ -172,72 +245,40 @@ async def test_files_that_are_no_tls_files_are_named(router: RouterThread, tmp_p
         await opened(Http(Reach((router.url,)), Material(ca=router.files.ca, certificate=tmp_path / "none.pem")))
 
 
-class Proxy:
-    """A small real proxy: CONNECT with Basic, and what it was asked for."""
-
-    def __init__(self, login: str | None) -> None:
-        self.asked: list[tuple[str, str | None]] = []
-        wanted = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
-        proxy = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_CONNECT(self) -> None:
-                given = self.headers.get("proxy-authorization")
-                proxy.asked.append((self.path, given))
-                if given != wanted:
-                    self.send_error(407)
-                    return
-                host, _, port = self.path.rpartition(":")
-                with socket.create_connection((host, int(port))) as far:
-                    self.send_response(200)
-                    self.end_headers()
-                    back = threading.Thread(target=copy, args=(far, self.connection), daemon=True)
-                    back.start()
-                    copy(self.connection, far)
-                    back.join()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-
-
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    made = Proxy("ann:pass word")
-    yield made
-    made.close()
+def proxy() -> Iterator[ConnectProxy]:
+    with ConnectProxy("ann:pass word") as made:
+        yield made
 
 
-async def test_through_a_proxy_with_a_login(router: RouterThread, proxy: Proxy, tmp_path: Path) -> None:
+async def test_through_a_proxy_with_a_login(router: RouterThread, proxy: ConnectProxy, tmp_path: Path) -> None:
     reach = Reach((router.url,), proxy=f"http://ann:pass%20word@{proxy.address}")
     assert await opened(Http(reach, material(router, tmp_path)))
     assert {place for place, _ in proxy.asked} == {f"localhost:{router.port}"}
 
 
 async def test_a_proxy_that_refuses_is_named_and_its_login_is_not(
-    router: RouterThread, proxy: Proxy, tmp_path: Path
+    router: RouterThread, proxy: ConnectProxy, tmp_path: Path
 ) -> None:
     with pytest.raises(TransportError, match="The proxy refused the way") as caught:
         await opened(Http(Reach((router.url,), f"http://ann:wrong@{proxy.address}"), material(router, tmp_path)))
     assert "wrong" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["", "ann:c4n4ry@", "socks5://ann:c4n4ry@localhost:1", "http://a:x"])
+async def test_what_is_no_proxys_address_is_named_and_not_shown(address: str) -> None:
+    with pytest.raises(TransportError, match="not the address of one") as caught:
+        await opened(Http(Reach((URL,), address), Material(ca=None)))
+    assert "c4n4ry" not in str(caught.value)
+
+
+async def test_a_proxys_address_without_its_scheme(router: RouterThread, proxy: ConnectProxy, tmp_path: Path) -> None:
+    assert await opened(Http(Reach((router.url,), f"ann:pass%20word@{proxy.address}"), material(router, tmp_path)))
+    assert proxy.asked
+
+
 @pytest.mark.parametrize("without", ["localhost", "*", ".host", "example.org"])
-async def test_hosts_without_the_proxy(router: RouterThread, proxy: Proxy, tmp_path: Path, without: str) -> None:
+async def test_hosts_without_the_proxy(router: RouterThread, proxy: ConnectProxy, tmp_path: Path, without: str) -> None:
     reach = Reach((router.url,), f"http://ann:pass%20word@{proxy.address}", (without,))
     assert await opened(Http(reach, material(router, tmp_path)))
     assert bool(proxy.asked) == (without not in {"localhost", "*"})
@@ -296,6 +337,11 @@ async def test_a_refusal_says_when_to_ask_again_and_another_address_is_tried_whe
         with pytest.raises(RouterRefusalError, match="going down") as caught:
             await http.call(calls.Landed, "POST", "/x")
         assert caught.value.retry_after == 7
+        for either in (down, up):  # a year is nobody's to ask for
+            either.respond(503, json=problem, headers={"retry-after": "31536000"})
+        with pytest.raises(RouterRefusalError) as caught:
+            await http.call(calls.Landed, "POST", "/x")
+        assert caught.value.retry_after == 3600
         await http.aclose()
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -120,6 +121,27 @@ async def test_a_successor_takes_over_at_once_and_what_ran_before_is_told(agent:
     await after.aclose()
 
 
+async def test_an_offer_that_lapsed_while_it_was_accepted_is_accepted_as_it_was_offered_anew(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, job, asked = agent.opened(), agent.job(), count()
+    await one(transport)
+    real = transport._http.call
+
+    async def lapsed(kind: Any, method: str, path: str, **request: Any) -> Any:
+        if path.endswith("/accept") and not next(asked):
+            with agent.router.database() as store:
+                store.execute("UPDATE jobs SET offer_expires = 1 WHERE id = ?", (job,))
+            await until(lambda: agent.router.state(job) == "queued")
+            assert (await one(transport)).ref == job
+        return await real(kind, method, path, **request)
+
+    monkeypatch.setattr(transport._http, "call", lapsed)
+    assert await transport.begin(job)
+    assert (agent.router.state(job), agent.router.job(job).attempt, next(asked)) == ("running", 1, 2)
+    await transport.aclose()
+
+
 async def test_a_copy_of_the_identity_is_kept_out_and_told_who_holds_it(agent: Agent, tmp_path: Path) -> None:
     real = agent.opened()
     await real.offers({"sql": 1, "python": 0})
@@ -156,6 +178,24 @@ async def test_a_cancelled_job_is_told_once_by_the_poll_and_again_by_the_heartbe
     assert again.cancelled == [job]
     assert opened.session == transport.view().session
     await transport.aclose()
+
+
+async def test_orders_are_heard_where_a_session_began_without_a_poll(agent: Agent) -> None:
+    before, told = agent.opened(), Told()
+    job = agent.job()
+    await one(before)
+    assert await before.begin(job)
+    after = agent.opened()
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(after.run, told, lambda _: False)  # no heartbeat tells of it
+            await anyio.sleep(0.1)
+            assert await after.begin(job)
+            agent.router.cancel(job)
+            await until(lambda: job in told.cancelled)
+            tasks.cancel_scope.cancel()
+    await before._http.aclose()
+    await after.aclose()
 
 
 async def test_a_job_that_is_to_be_cancelled_still_begins_after_a_restart_so_that_it_ends_with_a_result(

@@ -50,8 +50,11 @@ class Settings:
     result_bytes: int = 2**30
     keep_results_hours: float = 168.0
     keep_jobs_hours: float = 720.0
+    keep_uploads_hours: float = 1.0
     agent_hours: float = 24.0
     calls_per_second: float = 1000.0
+    failures_per_second: float = 5.0
+    connections: int = 4096
     tenants: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def address(self, folder: Path) -> str | None:

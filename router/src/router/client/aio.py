@@ -178,29 +178,36 @@ class AsyncClient:
         self,
         url: str | Sequence[str],
         *,
-        token: str,
         keys: Keys,
+        token: str | None = None,
+        certificate: Path | str | None = None,
         ca_file: Path | str | None = None,
         max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
         """Args: `url` of the Router, or several to be tried in order; `ca_file`: PEM, where it has a CA of its own.
 
+        A `token`, or a `certificate` (file with its key, PEM), says to the Router who calls.
         A sealed result of more than `max_result_bytes` is not taken. Raises ConfigurationError.
         """
         self._keys, self.max_result_bytes = keys, max_result_bytes
-        self.calls = Calls([url] if isinstance(url, str) else url, token, None if ca_file is None else Path(ca_file))
+        own, authority = (None if file is None else Path(file) for file in (certificate, ca_file))
+        self.calls = Calls([url] if isinstance(url, str) else url, token, authority, own)
 
     @classmethod
     def from_profile(
         cls, folder: Path | str, *, url: str | Sequence[str] | None = None, token: str | None = None
     ) -> Self:
-        """Keys, pinned agents and, unless given, the Router's address and token from a profile folder."""
+        """Keys, pinned agents and, unless given, the Router's address and token from a profile folder.
+
+        A profile with both is used with its token.
+        """
         profile = keystore.load(folder)
         address, secret = url or profile.router, token or profile.token
-        if address is None or secret is None:
+        certificate = profile.certificate if secret is None else None
+        if address is None or (secret is None and certificate is None):
             missing = "router" if address is None else "token_file"
             raise ConfigurationError("profile.router", f"The profile names no {missing}.", "Give url=… and token=….")
-        return cls(address, token=secret, keys=profile.keys, ca_file=profile.ca_file)
+        return cls(address, token=secret, certificate=certificate, keys=profile.keys, ca_file=profile.ca_file)
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before the first call."""

@@ -18,7 +18,10 @@ _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 30.0
 _ATTEMPTS: Final = 5
 _CAP_SECONDS: Final = 5.0
+_LONGEST_SECONDS: Final = 5.0
+"""Who is told to come back later than this hears of it, and decides for themselves."""
 _AGAIN: Final = frozenset({429, 502, 503, 504})
+_HOPELESS: Final = frozenset({"router.certificate", "router.foreign"})
 _MAX_ANSWER_BYTES: Final = 4 * 2**20
 _POLL_SECONDS: Final = 25.0
 _POLLS: Final = 200
@@ -30,20 +33,21 @@ _CONNECTIONS: Final = 240
 class Calls:
     """One caller's connection to one Router at several addresses. Every call here may be repeated."""
 
-    def __init__(self, urls: Sequence[str], token: str, ca_file: Path | None) -> None:
-        """Raises ConfigurationError."""
+    def __init__(
+        self, urls: Sequence[str], token: str | None, ca_file: Path | None, certificate: Path | None = None
+    ) -> None:
+        """Args: a token, or a file with key and certificate, PEM. Raises ConfigurationError."""
         self._urls = [_address(url) for url in urls]
         if not self._urls:
             raise ConfigurationError("router.url", "No Router is named.", "Name its address as url=….")
-        if not token.isascii() or not token.isprintable() or not token:
-            raise ConfigurationError("router.token", "The token is not one.", "Use what `router token create` wrote.")
-        headers = {"authorization": f"Bearer {token}", "accept-encoding": "identity"}
+        headers = {"accept-encoding": "identity", **_bearer(token, certificate)}
         self._http = httpx.AsyncClient(
-            verify=_trust(ca_file),
+            verify=_trust(ca_file, certificate),
             timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),
             headers=headers,
         )
+        self._certified = certificate is not None
         self._polls: anyio.Semaphore | None = None
         self._waiting = 0
 
@@ -108,7 +112,7 @@ class Calls:
                     raise _refused(response.status_code, response.headers, await _read(response))
                 yield response
         except httpx.RequestError as error:
-            raise _unreachable(error) from None
+            raise _unreachable(error, certified=self._certified) from None
 
     async def _repeated(self, once: Any) -> Any:
         """At each address in order, and again after a pause: for as long as nobody answers, or somebody is busy."""
@@ -121,12 +125,13 @@ class Calls:
                     if not isinstance(error, RouterUnavailableError) and error.status not in _AGAIN:
                         raise
                     refusals.append(error)
-            hopeless = all(error.code in {"router.certificate", "router.foreign"} for error in refusals)
-            if attempt == _ATTEMPTS - 1 or (hopeless and not any(error.status in _AGAIN for error in refusals)):
-                raise refusals[-1]
+            hopeless = all(error.code in _HOPELESS for error in refusals)
             said = max((error.retry_after or 0 for error in refusals), default=0)
+            busy = any(error.status in _AGAIN for error in refusals)
+            if attempt == _ATTEMPTS - 1 or (hopeless and not busy) or said > _LONGEST_SECONDS:
+                raise refusals[-1]
             drawn = random.uniform(0, min(_CAP_SECONDS, 0.2 * 2**attempt))  # noqa: S311 - no secret
-            await anyio.sleep(min(said or drawn, _CAP_SECONDS))
+            await anyio.sleep(max(said, drawn))
         raise AssertionError("the last attempt returns or raises")
 
 
@@ -141,14 +146,37 @@ def _address(url: str) -> str:
     return url.rstrip("/") + "/v1"
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def _bearer(token: str | None, certificate: Path | None) -> Mapping[str, str]:
+    if (token is None) == (certificate is None):
+        hint = "Give token=… of `router token create`, or certificate=… of `router token certificate`."
+        raise ConfigurationError("router.token", "Either a token or a certificate says who calls.", hint)
+    if token is None:
+        return {}
+    if not token.isascii() or not token.isprintable() or not token:
+        raise ConfigurationError("router.token", "The token is not one.", "Use what `router token create` wrote.")
+    return {"authorization": f"Bearer {token}"}
+
+
+def _trust(ca_file: Path | None, certificate: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ssl.SSLError) as error:
         message = f"The CA file {ca_file} cannot be used ({type(error).__name__})."
         raise ConfigurationError("router.ca", message, "Name the Router's ca.pem.") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, password=_no_password)
+        except (OSError, ssl.SSLError) as error:
+            message = f"The certificate {certificate} cannot be used ({type(error).__name__})."
+            hint = "Name the file that `router token certificate` wrote."
+            raise ConfigurationError("router.client_certificate", message, hint) from None
     return context
+
+
+def _no_password() -> bytes:
+    """Without it, OpenSSL would ask on the terminal."""
+    return b""
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -187,11 +215,16 @@ def _foreign(status: int) -> RouterUnavailableError:
     return RouterUnavailableError("router.foreign", message, "Check the address and the proxy.", status=status)
 
 
-def _unreachable(error: httpx.RequestError) -> RouterUnavailableError:
+def _unreachable(error: httpx.RequestError, *, certified: bool) -> RouterUnavailableError:
     if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error).upper():
         message = "The Router's certificate is not trusted."
         hint = "Name its CA as ca_file=…, or check who answers there."
         return RouterUnavailableError("router.certificate", message, hint)
+    if certified and isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
+        # Under TLS 1.3 a server refuses a client's certificate only after the handshake: the link just ends.
+        message = "The link ended before an answer came; the Router may have refused this certificate."
+        hint = "Look when it ends; `router token certificate` makes a new one."
+        return RouterUnavailableError("router.refused", message, hint)
     what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
     message = f"The Router {what} ({type(error).__name__})."
     return RouterUnavailableError("router.unreachable", message, "Check the address, the CA file and the network.")

@@ -40,6 +40,7 @@ class Profile:
     router: str | None
     token: str | None = field(repr=False)
     ca_file: Path | None
+    certificate: Path | None
 
 
 def load(folder: Path | str) -> Profile:
@@ -68,7 +69,8 @@ def load(folder: Path | str) -> Profile:
         audience=model.audience,
     )
     ca_file = None if model.ca_file is None else place / model.ca_file
-    return Profile(keys=keys, router=model.router, token=token, ca_file=ca_file)
+    certificate = None if model.certificate_file is None else place / model.certificate_file
+    return Profile(keys=keys, router=model.router, token=token, ca_file=ca_file, certificate=certificate)
 
 
 def verify_key(file: Path | str) -> VerifyKey:

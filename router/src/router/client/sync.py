@@ -108,15 +108,15 @@ class Client:
         self,
         url: str | Sequence[str],
         *,
-        token: str,
         keys: Keys,
+        token: str | None = None,
+        certificate: Path | str | None = None,
         ca_file: Path | str | None = None,
         max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
         """See `AsyncClient`."""
-        self._begin(
-            lambda: AsyncClient(url, token=token, keys=keys, ca_file=ca_file, max_result_bytes=max_result_bytes)
-        )
+        made = partial(AsyncClient, url, keys=keys, ca_file=ca_file, max_result_bytes=max_result_bytes)
+        self._begin(partial(made, token=token, certificate=certificate))
 
     @classmethod
     def from_profile(

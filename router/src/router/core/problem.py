@@ -23,6 +23,13 @@ _ALL = (
         "The body is larger than this call takes.",
         "Send less; the API's reference names the limit.",
     ),
+    Kind(
+        "request.media",
+        415,
+        "The body is of a type or an encoding that this call does not take.",
+        "Send it as the API's reference says, uncompressed.",
+    ),
+    Kind("request.head", 431, "The head of the request is larger than 64 KiB.", "Send fewer or shorter headers."),
     Kind("request.method", 405, "This address does not take this method.", "The API's reference names the method."),
     Kind("request.timeout", 408, "The body came too slowly, or not whole.", "Send it again over a better link."),
     Kind(
@@ -54,7 +61,8 @@ _ALL = (
         "session.held",
         409,
         "Another instance of this agent holds the session.",
-        "Stop it, or wait until it has been silent for a minute.",
+        "Stop it, or wait until it has been silent for a minute; a copied agent needs a name and a state_dir of its"
+        " own.",
     ),
     Kind("session.unknown", 409, "The session is unknown or was taken over.", "Open a new session."),
     Kind("job.conflict", 409, "Another envelope was submitted under this job's id.", "Sign a new job with a new id."),
@@ -81,6 +89,12 @@ _ALL = (
         "Fetch results, or wait for them to be deleted.",
     ),
     Kind("quota.rate", 429, "Too many calls in a short time.", "Wait for the seconds that Retry-After names."),
+    Kind(
+        "quota.connections",
+        429,
+        "The caller has as many connections open as it may have.",
+        "Use the connections that are open for several calls.",
+    ),
     Kind(
         "store.unavailable",
         503,

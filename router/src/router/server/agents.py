@@ -31,15 +31,15 @@ class AgentCalls:
 
     def routes(self) -> list[Route]:
         """Where each call is."""
-        table = (
+        table = (  # the most frequent first: they are tried one after the other
+            ("/v1/lease", "POST", self.lease),
+            ("/v1/jobs/{job}/accept", "POST", self.accept),
+            ("/v1/heartbeat", "POST", self.heartbeat),
             ("/v1/sessions", "POST", self.open_session),
             ("/v1/sessions/{session}", "DELETE", self.close_session),
             ("/v1/sessions/{session}/drain", "POST", self.drain),
             ("/v1/sessions/{session}/orders", "GET", self.orders),
-            ("/v1/lease", "POST", self.lease),
             ("/v1/hand-back", "POST", self.hand_back),
-            ("/v1/heartbeat", "POST", self.heartbeat),
-            ("/v1/jobs/{job}/accept", "POST", self.accept),
             ("/v1/jobs/{job}/events", "POST", self.event),
             ("/v1/jobs/{job}/reject", "POST", self.reject),
         )

@@ -17,6 +17,7 @@ from router.server.agents import AgentCalls
 from router.server.api import api
 from router.server.calls import answer, answered, http_problem
 from router.server.enroll import EnrollCalls
+from router.server.messages import HealthOut
 from router.server.results import ResultCalls
 from router.service.hub import Hub
 from router.store.port import StoreError
@@ -53,7 +54,7 @@ def application(hub: Hub, version: str) -> Starlette:
             raise RouterProblem("shutting_down", retry_after=1.0)
         if hub.now() - hub.ticked > _SILENT_SECONDS:
             raise RouterProblem("store.unavailable", retry_after=2.0)
-        return answer({"status": "ok", "version": version})
+        return answer(HealthOut("ok", version))
 
     calls = (AgentCalls(hub), ResultCalls(hub), EnrollCalls(hub))
     routes = [route for one in calls for route in one.routes()]

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,8 +14,8 @@ from starlette.responses import Response
 
 from router.core.agents import AgentId
 from router.core.problem import RouterProblem
-from router.server.messages import ProblemOut
-from router.server.protocol import PEER
+from router.server.messages import JSON, ProblemOut
+from router.server.protocol import PEER, place
 from router.service.hub import Hub
 from router.store.port import StoreError
 
@@ -22,8 +23,8 @@ MAX_BODY_BYTES: Final = 256 * 1024
 SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
 _PATIENCE_SECONDS: Final = 30.0
 _MAX_DIGITS: Final = 15
+_REFUSED: Final = frozenset({"auth.missing", "auth.invalid", "auth.scope", "enroll.token"})
 _PLACE: Final = re.compile(r"\$[.a-z_\[\]]*")
-_JSON: Final = "application/json"
 _LOGGER = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ def problem_response(problem: RouterProblem) -> Response:
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A value as JSON."""
-    return Response(msgspec.json.encode(value), status, headers, _JSON)
+    return Response(msgspec.json.encode(value), status, headers, JSON)
 
 
 def http_problem(_: Request, error: Exception) -> Response:
@@ -71,11 +72,24 @@ def http_problem(_: Request, error: Exception) -> Response:
     return response
 
 
+def media(request: Request, *taken: str) -> str:
+    """Which of these media types the body is of; the first when the caller does not say.
+
+    Raises RouterProblem(request.media).
+    """
+    named = request.headers.get("content-type", taken[0]).partition(";")[0].strip().lower()
+    if named not in taken:
+        raise RouterProblem("request.media")
+    return named
+
+
 async def body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """The whole body of at most `limit` bytes. Raises RouterProblem(request.too_large | request.timeout).
+    """The whole body of at most `limit` bytes. Raises RouterProblem(request.too_large | .timeout | .media).
 
     A body that comes slower than the slowest link that counts would hold its connection, and what it sent, for ever.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise RouterProblem("request.media")  # what is sealed does not shrink, and a small bomb grows large
     declared = request.headers.get("content-length", "0")
     if len(declared) > _MAX_DIGITS or not declared.isdecimal() or int(declared) > limit:
         raise RouterProblem("request.too_large")
@@ -93,7 +107,8 @@ async def body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
 
 
 async def read(request: Request, kind: type[T], limit: int = MAX_BODY_BYTES) -> T:
-    """The body as a message. Raises RouterProblem(request.malformed | request.too_large)."""
+    """The body as a message. Raises RouterProblem(request.malformed | request.too_large | request.media)."""
+    media(request, JSON)
     try:
         return msgspec.json.decode(await body(request, limit), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -102,14 +117,29 @@ async def read(request: Request, kind: type[T], limit: int = MAX_BODY_BYTES) -> 
         raise RouterProblem("request.malformed", f"The body is not a {kind.__name__}{where}.") from None
 
 
+@contextmanager
+def admitting(request: Request, hub: Hub) -> Iterator[None]:
+    """Who is refused in here is counted by address, and at some pace hears nothing but that it has to wait.
+
+    Only refusals are: whoever shares an address with one that guesses is served as ever.
+    """
+    try:
+        yield
+    except RouterProblem as problem:
+        if problem.code in _REFUSED:
+            hub.failures.take(place(request.client), hub.terms.failures_per_second)
+        raise
+
+
 def peer(request: Request, hub: Hub) -> AgentId:
-    """The agent on this connection, from its certificate. Raises RouterProblem(auth.*)."""
-    agent = hub.trust.who(request.scope.get(PEER), hub.now())
-    if not isinstance(agent, AgentId):
-        raise RouterProblem("auth.scope", "The call is for agents.")
-    if agent in hub.revoked:
-        raise RouterProblem("auth.invalid", "The agent was revoked.")
-    return agent
+    """The agent on this connection, from its certificate. Raises RouterProblem(auth.* | quota.rate)."""
+    with admitting(request, hub):
+        agent = hub.trust.who(request.scope.get(PEER), hub.now())
+        if not isinstance(agent, AgentId):
+            raise RouterProblem("auth.scope", "The call is for agents.")
+        if agent in hub.revoked:
+            raise RouterProblem("auth.invalid", "The agent was revoked.")
+        return agent
 
 
 def integer(request: Request, name: str, default: int, most: int) -> int:

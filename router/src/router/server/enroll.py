@@ -13,7 +13,7 @@ from router.core import ops
 from router.core.agents import AgentId
 from router.core.problem import RouterProblem
 from router.server import messages
-from router.server.calls import answer, answered, peer, read
+from router.server.calls import admitting, answer, answered, peer, read
 from router.service.hub import Hub
 
 MAX_TOKEN_HOURS: Final = 24
@@ -46,12 +46,14 @@ class EnrollCalls:
         """POST /v1/enroll: needs no certificate. The private key never leaves the agent's host."""
         said = await read(request, messages.EnrollIn)
         hashed = token_hash(said.token)
-        token = self._hub.store.token(hashed)
-        if token is None or token.kind != "enroll":
-            raise RouterProblem("enroll.token")
-        agent = AgentId(tenant=token.tenant, name=said.name)
-        issued = self._issue(said.csr, agent)
-        pool = await self._hub.writer.do(ops.Enroll(hashed, said.name, said.labels, issued.serial, issued.not_after))
+        with admitting(request, self._hub):
+            token = self._hub.store.token(hashed)
+            if token is None or token.kind != "enroll":
+                raise RouterProblem("enroll.token")
+            agent = AgentId(tenant=token.tenant, name=said.name)
+            issued = self._issue(said.csr, agent)
+            asked = ops.Enroll(hashed, said.name, said.labels, issued.serial, issued.not_after)
+            pool = await self._hub.writer.do(asked)
         return self._certificate(issued, agent, pool)
 
     async def renew(self, request: Request) -> Response:

@@ -86,6 +86,11 @@ def descriptors() -> int:
     return soft
 
 
+def most_of_one(wanted: int) -> int:
+    """How many connections one caller may have: as many as are wanted, and half of all at most."""
+    return max(1, min(wanted, (descriptors() - _SPARE) // 2))
+
+
 class RouterServer(uvicorn.Server):
     """uvicorn over bounded sockets. At its end every poll that waits is answered at once."""
 

@@ -21,10 +21,10 @@ from router.core.agents import AgentId
 from router.core.jobs import Manifest
 from router.core.problem import RouterProblem
 from router.server import messages
-from router.server.calls import answer, answered, body, integer, peer, problem_response
+from router.server.calls import answer, answered, body, integer, media, peer, problem_response
+from router.server.messages import JOSE, MRES
 from router.service.hub import Hub
 
-MRES: Final = "application/vnd.meridyen.mres"
 MAX_INLINE_BYTES: Final = 512 * 1024
 """A sealed result up to this size comes in one call and stands in the store's row: one commit, no file."""
 _NOTHING: Final = 204
@@ -66,12 +66,12 @@ class ResultCalls:
         agent, (job, result, lease, fence) = self._agent(request), _addressed(request)
         await self._admit(ops.Upload(agent, job, result, lease, fence))
         held = await asyncio.to_thread(self._hub.parts.held, result)
-        return answer({"parts": {str(index): digest for index, (digest, _) in sorted(held.items())}})
+        return answer(messages.PartsOut({str(index): digest for index, (digest, _) in sorted(held.items())}))
 
     async def complete(self, request: Request) -> Response:
         """POST …/results/{id}: the manifest, or a whole small result. 409 result.late: kept aside."""
         agent, (job, result, lease, fence) = self._agent(request), _addressed(request)
-        whole = request.headers.get("content-type") == MRES
+        whole = media(request, JOSE, MRES) == MRES
         data = await body(request, MAX_INLINE_BYTES if whole else MAX_MANIFEST_BYTES)
         manifest, inline = _opened(data) if whole else (_manifest(data), None)
         if (manifest.job_id, manifest.result_id) != (job, result):

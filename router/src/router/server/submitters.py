@@ -19,10 +19,10 @@ from router.core import ops
 from router.core.agents import SILENT_SECONDS, TokenView
 from router.core.jobs import ENDED, JobView, NewJob, State
 from router.core.problem import RouterProblem
-from router.server.calls import body
+from router.server.calls import admitting, body, media
 from router.server.enroll import certified, token_hash
+from router.server.messages import JOSE, MRES
 from router.server.protocol import PEER
-from router.server.results import MRES
 from router.server.schemas import Agent, Job, Jobs, Pool, job_of
 from router.service.bell import job_key
 from router.service.hub import Hub
@@ -71,17 +71,20 @@ class SubmitterCalls:
 
         Raises RouterProblem(auth.missing | auth.invalid | quota.rate).
         """
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token:
-            found = self._hub.store.token(token_hash(token))
-        elif not scheme and request.scope.get(PEER) is not None:
-            found = self._hub.store.token(self._certified(request))
-        else:
-            raise RouterProblem("auth.missing")
-        if found is None or found.kind != "submit" or (found.expires or _FOREVER) < self._hub.now():
-            raise RouterProblem("auth.invalid")
+        with admitting(request, self._hub):
+            found = self._recorded(request)
+            if found is None or found.kind != "submit" or (found.expires or _FOREVER) < self._hub.now():
+                raise RouterProblem("auth.invalid")
         self._hub.pace.take(found.id, self._hub.terms.quota(found.tenant).calls_per_second)
         return found
+
+    def _recorded(self, request: Request) -> TokenView | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token:
+            return self._hub.store.token(token_hash(token))
+        if scheme or request.scope.get(PEER) is None:
+            raise RouterProblem("auth.missing")
+        return self._hub.store.token(self._certified(request))
 
     def _certified(self, request: Request) -> str:
         """Under which key a submitter's certificate is recorded."""
@@ -92,6 +95,7 @@ class SubmitterCalls:
 
     async def submit(self, request: Request, caller: TokenView) -> Job:
         """Queue one signed job. The same envelope again answers with the job as it stands."""
+        media(request, JOSE)
         job = peeked(await body(request, MAX_ENVELOPE_BYTES), caller.id)
         if job.tenant != caller.tenant or not _allowed(caller, job.audience):
             raise RouterProblem("auth.scope", "The token is for another tenant or pool than the job.")

@@ -15,6 +15,7 @@ from router.core.problem import RouterProblem
 from router.service.bell import Bell, job_key, session_key
 from router.service.pace import Pace
 from router.service.parking import Parking
+from router.service.sweep import Sweep
 from router.service.writer import Writer
 from router.store.port import Parts, Store
 
@@ -43,6 +44,12 @@ class Terms:
     heartbeat_seconds: float = 15.0
     tick_seconds: float = 1.0
     calls_per_second: float = 1000.0
+    failures_per_second: float = 5.0
+    """Refused callers of one address that are told why; the others are told to wait."""
+    connections: int = 4096
+    """Open connections of one certificate, or of one address without."""
+    keep_uploads_seconds: float = 3600.0
+    """Parts whose job has ended without their result are kept so long, for one that is still under way."""
     tenants: Mapping[str, Quota] = field(default_factory=dict)
 
     def quota(self, tenant: str) -> Quota:
@@ -81,6 +88,8 @@ class Hub:
     sessions: dict[str, SessionView] = field(default_factory=dict)
     revoked: frozenset[AgentId] = frozenset()
     pace: Pace = field(default_factory=Pace)
+    failures: Pace = field(default_factory=Pace)
+    sweep: Sweep = field(default_factory=Sweep)
     uploads: set[Any] = field(default_factory=set)
     """Uploads that the store has admitted since the last look, so that not every part asks it again."""
     ticked: float = 0.0
@@ -145,6 +154,9 @@ class Hub:
         for result_id in ticked.dropped:
             await asyncio.to_thread(self.parts.drop, result_id)
         await self._look_again()
+        if self.sweep.due(self.ticked):
+            keep = self.terms.keep_uploads_seconds
+            await asyncio.to_thread(self.sweep.look, self.store, self.parts, self.ticked, keep)
         return ticked
 
     async def _look_again(self) -> None:

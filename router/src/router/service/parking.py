@@ -1,8 +1,8 @@
 """Agents that wait for work -> jobs: each new job goes to the poller that has waited longest, in its own commit.
 
 A poll that finds nothing is parked in memory, and does not touch the store again before there is work for it. A queue
-is looked into only when it may hold something: `_maybe`. Each sign of work counts the queue's `_changes` up, so that a
-poller whose look crossed a new job looks again instead of parking beside it.
+is looked into only when it may hold something for a slot that is free: `_maybe`. Each sign of work counts the queue's
+`_changes` up, so that a poller whose look crossed a new job looks again instead of parking beside it.
 """
 
 import asyncio
@@ -31,6 +31,14 @@ _MOST_QUEUES: Final = 10_000
 _LOGGER = logging.getLogger(__name__)
 
 
+_Place = tuple[str, Slot]
+"""Where jobs of a kind wait: a queue, and the slot that they take."""
+
+
+def _everything(queues: Iterable[str]) -> Iterable[_Place]:
+    return ((queue, slot) for queue in queues for slot in SLOTS)
+
+
 @dataclass(eq=False, slots=True)
 class _Poller:
     """One parked poll. `given` is its lease once a job woke it."""
@@ -46,6 +54,10 @@ class _Poller:
     def lease(self) -> ops.Lease:
         session = self.session
         return ops.Lease(session.id, session.tenant, session.agent, session.pool, self.free)
+
+    def looks(self) -> frozenset[_Place]:
+        """Where its lease looks. What it finds empty says nothing of jobs for slots that it has not free."""
+        return frozenset((queue, slot) for queue in self.queues for slot in SLOTS if self.free.get(slot, 0) > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class Parking:
     def __init__(self, writer: Writer, bell: Bell, ready: Iterable[str] = ()) -> None:
         """Args: `ready` are the queues that hold jobs already."""
         self._writer, self._bell = writer, bell
-        self._maybe = set(ready)
+        self._maybe = set(_everything(ready))
         self._changes: dict[str, int] = {}
         self._count = self._forgotten = 0
         self._parked: defaultdict[str, OrderedDict[_Poller, None]] = defaultdict(OrderedDict)
@@ -86,7 +98,7 @@ class Parking:
         poller = self._next(queue, slot)
         if poller is None:
             (submitted,) = self._writer.put(op)
-            self._mark(queue)
+            self._mark(queue, slot)
         else:
             submitted, leased = self._writer.put(op, poller.lease())
             poller.given.set_result(leased)
@@ -95,7 +107,7 @@ class Parking:
 
     def wake(self, queue: str) -> None:
         """There may be work in a queue: some pollers look, and one more for each that found something."""
-        self._mark(queue)
+        self._mark(queue, *SLOTS)
         for slot in SLOTS:
             for _ in range(_AT_ONCE):
                 self._call(queue, slot)
@@ -103,7 +115,7 @@ class Parking:
     def settle(self, ready: Iterable[str], since: int) -> None:
         """What the store holds, asked after `since`: nobody is parked beside it, and no empty queue is remembered."""
         held = set(ready)
-        self._maybe = held | {queue for queue in self._maybe if self._changed(queue) > since}
+        self._maybe = set(_everything(held)) | {one for one in self._maybe if self._changed(one[0]) > since}
         for queue in held & set(self._parked):
             self.wake(queue)
 
@@ -148,9 +160,10 @@ class Parking:
                 ends.told.cancel()
 
     async def _offered(self, asked: _Poller, until: float, ends: _Ends) -> tuple[Offered, ...]:
+        looked = asked.looks()
         while True:
             before = [self._changed(queue) for queue in asked.queues]
-            if self._maybe.intersection(asked.queues):
+            if self._maybe & looked:
                 (leased,) = self._writer.put(asked.lease())
             else:
                 found = await self._park(_Poller(asked.session, asked.free, asked.queues), until, ends)
@@ -161,7 +174,7 @@ class Parking:
             if offered or ends.any() or time.monotonic() >= until:
                 return offered
             if before == [self._changed(queue) for queue in asked.queues]:
-                self._maybe.difference_update(asked.queues)
+                self._maybe -= looked
 
     async def _park(self, poller: _Poller, until: float, ends: _Ends) -> "asyncio.Future[tuple[Offered, ...]] | None":
         """Wait to be woken; the lease under way, None when the wait is over without one."""
@@ -227,8 +240,8 @@ class Parking:
                 if not waiting:
                     del self._parked[queue]
 
-    def _mark(self, queue: str) -> None:
-        self._maybe.add(queue)
+    def _mark(self, queue: str, *slots: Slot) -> None:
+        self._maybe.update((queue, slot) for slot in slots)
         self._count += 1
         if len(self._changes) >= _MOST_QUEUES:
             # Forgotten, they all count as changed just now: a look too many, never one too few.

@@ -85,6 +85,13 @@ class FolderParts:
         except OSError as error:
             raise StoreError(f"A part cannot be read ({error.strerror}).") from None
 
+    def owners(self) -> dict[str, str]:
+        """See `Parts.owners`. What else lies in the folder is left alone."""
+        try:
+            return {entry.name: _owner(Path(entry)) for entry in os.scandir(self._folder) if is_ulid(entry.name)}
+        except OSError as error:
+            raise StoreError(f"The folder of parts cannot be listed ({error.strerror}).") from None
+
     def drop(self, result_id: str) -> None:
         """See `Parts.drop`."""
         shutil.rmtree(self._place(result_id), ignore_errors=True)
@@ -96,3 +103,10 @@ class FolderParts:
         if not is_ulid(result_id):
             raise ValueError("not a result id")
         return self._folder / result_id
+
+
+def _owner(place: Path) -> str:
+    try:
+        return (place / _OWNER).read_text("ascii")
+    except FileNotFoundError:
+        return ""

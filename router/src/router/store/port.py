@@ -1,6 +1,6 @@
 """The store as the Router sees it. Every implementation passes tests/conformance/test_stores.py."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -105,6 +105,10 @@ class Store(Protocol):
         """Queues that hold queued jobs, for a start."""
         ...
 
+    def abandoned(self, uploads: Mapping[str, str]) -> frozenset[str]:
+        """Of these results, with the job of each, those that nobody waits for: not complete, and the job is over."""
+        ...
+
     def close(self) -> None:
         """Let go of everything. Idempotent."""
         ...
@@ -127,6 +131,10 @@ class Parts(Protocol):
 
     def read(self, result_id: str, index: int) -> bytes:
         """One part. Raises KeyError."""
+        ...
+
+    def owners(self) -> dict[str, str]:
+        """All results that have parts here, or were claimed, with the job of each; empty where none has claimed it."""
         ...
 
     def drop(self, result_id: str) -> None:

@@ -41,6 +41,14 @@ class PostgresParts:
             raise KeyError(index)
         return bytes(found[0]["data"])
 
+    def owners(self) -> dict[str, str]:
+        """See `Parts.owners`."""
+        found = self._run(
+            "SELECT result_id, max(job_id) AS job_id FROM (SELECT result_id, job_id FROM part_owners"
+            " UNION ALL SELECT DISTINCT result_id, '' FROM parts) AS every GROUP BY result_id"
+        )
+        return {row["result_id"]: row["job_id"] for row in found}
+
     def drop(self, result_id: str) -> None:
         """See `Parts.drop`."""
         self._run("DELETE FROM parts WHERE result_id = ?", _checked(result_id))

@@ -1,13 +1,13 @@
 """What is only read, the same for every engine: from a connection of its own, never the writer's."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from router.core.agents import AgentId, AgentView, SessionView, TokenView
 from router.core.jobs import JobView
 from router.store import rows
-from router.store.ops.common import HELD
+from router.store.ops.common import HELD, OPEN
 from router.store.port import JobFilter, PoolView, StoredResult
 from router.store.rows import AGENT_COLUMNS, JOB_COLUMNS
 from router.store.tx import Row
@@ -19,6 +19,8 @@ SELECT tenant, audience, count(CASE WHEN state = 'queued' THEN 1 END) AS queued,
 FROM jobs WHERE state IN ('queued', 'offered', 'running', 'uploading') AND (tenant = ? OR ? = '')
 GROUP BY tenant, audience ORDER BY tenant, audience
 """  # noqa: S608  constant
+_AT_ONCE = 400
+"""Ids in one statement."""
 _SESSIONS = "SELECT tenant, pool, count(*) AS agents FROM sessions WHERE tenant = ? OR ? = '' GROUP BY tenant, pool"
 
 
@@ -133,3 +135,22 @@ class Reads(ABC):
     def ready(self) -> frozenset[str]:
         """See `Store.ready`."""
         return frozenset(row["queue"] for row in self._all("SELECT DISTINCT queue FROM jobs WHERE state = 'queued'"))
+
+    def abandoned(self, uploads: Mapping[str, str]) -> frozenset[str]:
+        """See `Store.abandoned`."""
+        found: set[str] = set()
+        for some in batched(sorted(uploads.items()), _AT_ONCE):
+            results, jobs = [result for result, _ in some], [job for _, job in some]
+            places = ", ".join("?" * len(some))
+            complete = f"SELECT result_id AS id FROM results WHERE manifest IS NOT NULL AND result_id IN ({places})"  # noqa: S608  constant
+            open_jobs = f"SELECT id FROM jobs WHERE {OPEN} AND id IN ({places})"  # noqa: S608  constant
+            # In this order: a job that ends in between has its result by the time that results are read.
+            going_on = {row["id"] for row in self._all(open_jobs, *jobs)}
+            kept = {row["id"] for row in self._all(complete, *results)}
+            found |= {result for result, job in some if result not in kept and job not in going_on}
+        return frozenset(found)
+
+
+def batched(items: Sequence[tuple[str, str]], most: int) -> Iterator[Sequence[tuple[str, str]]]:
+    """So many of them at once."""
+    return (items[start : start + most] for start in range(0, len(items), most))

@@ -1,9 +1,10 @@
 """Agents are admitted, open sessions, and go."""
 
 import json
+from collections.abc import Mapping
 
 from router.core import ops
-from router.core.agents import SILENT_SECONDS, AgentView, SessionView
+from router.core.agents import SILENT_SECONDS, AgentView, Hello, SessionView
 from router.core.news import REVOKED, closed_key, session_key
 from router.core.problem import RouterProblem
 from router.store import rows
@@ -18,7 +19,11 @@ WHERE a.tenant = ? AND a.name = ?
 
 
 def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
-    """See `ops.OpenSession`. Who presents the last instance takes over at once; others wait until it is silent."""
+    """See `ops.OpenSession`. Who presents the last instance takes over at once; others wait until it is silent.
+
+    The same instance again has the session that it has: its call came twice, or the answer was lost. Another one would
+    end the one that it was told of.
+    """
     hello = op.hello
     agent = tx.one(
         f"SELECT pool, labels, revoked FROM agents WHERE tenant = ? AND name = ?{tx.lock}",  # noqa: S608  constant
@@ -29,8 +34,11 @@ def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
     held = tx.one(
         "SELECT id, instance, seen FROM sessions WHERE tenant = ? AND agent = ?", (hello.agent.tenant, hello.agent.name)
     )
+    if held is not None and held["instance"] == hello.instance:
+        tx.run("UPDATE sessions SET seen = ? WHERE id = ?", (tx.now, held["id"]))
+        return _opened(hello, str(held["id"]), agent["pool"])
     if held is not None:
-        known = held["instance"] in {hello.instance, hello.previous}
+        known = held["instance"] == hello.previous
         if not known and held["seen"] + SILENT_SECONDS > tx.now:
             since = int(tx.now - held["seen"])
             raise RouterProblem(
@@ -38,8 +46,7 @@ def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
             )
         _pass_on(tx, str(held["id"]), op.session if known else None)
         _end_session(tx, str(held["id"]))
-    granted = json.loads(agent["labels"])
-    labels = {**{name: value for name, value in hello.labels.items() if granted.get(name, value) == value}, **granted}
+    labels = _labels(hello.labels, json.loads(agent["labels"]))
     tx.run(
         "INSERT INTO sessions (id, tenant, agent, pool, instance, labels, slots, version, opened, seen)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -48,13 +55,17 @@ def open_session(tx: Tx, op: ops.OpenSession) -> SessionView:
             *(json.dumps(dict(hello.slots)), hello.version, tx.now, tx.now),
         ),
     )
-    return SessionView(
-        id=op.session,
-        tenant=hello.agent.tenant,
-        agent=hello.agent.name,
-        pool=agent["pool"],
-        instance=hello.instance,
-    )
+    return _opened(hello, op.session, agent["pool"])
+
+
+def _labels(said: Mapping[str, str], granted: Mapping[str, str]) -> dict[str, str]:
+    """What an agent says of itself cannot change what its token granted."""
+    return {**{name: value for name, value in said.items() if granted.get(name, value) == value}, **granted}
+
+
+def _opened(hello: Hello, session: str, pool: str) -> SessionView:
+    agent = hello.agent
+    return SessionView(id=session, tenant=agent.tenant, agent=agent.name, pool=pool, instance=hello.instance)
 
 
 def _pass_on(tx: Tx, session: str, successor: str | None) -> None:

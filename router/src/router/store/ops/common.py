@@ -9,6 +9,7 @@ from router.store.rows import JOB_COLUMNS
 from router.store.tx import Row, Tx
 
 HELD = "state IN ('offered', 'running', 'uploading')"
+OPEN = "state IN ('waiting', 'queued', 'offered', 'running', 'uploading')"
 NOBODY = "session = NULL, offer_expires = NULL, phase = NULL, rows_about = NULL"
 """No agent has the job. Its last lease stays: a result under it counts until there is another offer."""
 
