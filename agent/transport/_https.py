@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from io import BytesIO
 from typing import BinaryIO, Final
 
@@ -23,6 +23,7 @@ from agent.wire.container import write_mres
 MRES: Final = "application/vnd.meridyen.mres"
 MANIFEST: Final = "application/jose"
 INLINE_BYTES: Final = 500 * 1024
+_SLICE_BYTES: Final = 256 * 1024
 """A sealed result up to this size goes in one call."""
 _WORD: Final = 4
 _LOGGER = logging.getLogger(__name__)
@@ -156,7 +157,10 @@ class Https:
             index = 0
             while part := await to_thread.run_sync(_next_part, stream):
                 if known.get(str(index)) != await to_thread.run_sync(_digest, part):
-                    await self._http.tell("PUT", f"{path}/parts/{index}?{query}", content=part)
+                    headers = {"content-length": str(len(part))}
+                    await self._http.tell(
+                        "PUT", f"{path}/parts/{index}?{query}", content=_Slices(part), headers=headers
+                    )
                 index += 1
         finally:
             stream.close()
@@ -190,6 +194,22 @@ def _issued(certificate: calls.Certificate | None) -> calls.Certificate:
     if certificate is None:
         raise TransportError("The Router issued no certificate. Fix: its version may be too old.")
     return certificate
+
+
+class _Slices:
+    """A part, handed to the link piece by piece: each layer of it would copy a whole one. May be read again."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __len__(self) -> int:
+        """Bytes."""
+        return len(self._data)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces from the first on."""
+        for start in range(0, len(self._data), _SLICE_BYTES):
+            yield self._data[start : start + _SLICE_BYTES]
 
 
 def _whole(sealed: Sealed) -> bytes:

@@ -235,7 +235,7 @@ def _certificates() -> list[str]:
 
 
 def _output(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         words = " ".join(command[:4])
         raise WheelhouseError(f"`{words} …` ended with {done.returncode}. Fix: see its own words above.")

@@ -148,7 +148,7 @@ def make(given: argparse.Namespace) -> Path:
 
 
 def _run(command: Sequence[str | Path]) -> None:
-    done = subprocess.run(command, check=False)  # noqa: S603
+    done = subprocess.run(command, check=False)
     if done.returncode != 0:
         raise BundleError(f"`{command[0]}` ended with {done.returncode}. Fix: see its own words above.")
 

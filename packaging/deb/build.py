@@ -97,7 +97,7 @@ def compile_all(stage: Path, packages: Path, python: str) -> None:
     paths = ["-s", str(stage), "-p", "/", str(packages)]
     command = [python, "-I", "-X", "frozen_modules=on", "-m", "compileall", *options, *paths]
     # Some libraries carry files that are templates or for other versions: compileall says 1, and leaves those out.
-    done = subprocess.run(["env", "PYTHONHASHSEED=0", *command], check=False, stdout=subprocess.DEVNULL)  # noqa: S603, S607
+    done = subprocess.run(["env", "PYTHONHASHSEED=0", *command], check=False, stdout=subprocess.DEVNULL)  # noqa: S607
     if done.returncode not in (0, 1) or not list(packages.glob("agent/__pycache__/*.pyc")):
         raise PackageError("the bytecode could not be made. Fix: see the words above.")
 
@@ -174,7 +174,7 @@ def staged(stage: Path, wheelhouse: Path) -> tuple[str, str]:
 
 
 def _run(command: Sequence[str | Path]) -> str:
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise PackageError(f"`{command[0]}` ended with {done.returncode}. Fix: see its own words above.")
     return done.stdout

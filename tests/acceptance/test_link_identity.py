@@ -181,7 +181,7 @@ def test_the_authority_is_rolled_while_jobs_run_and_who_was_away_is_told_what_to
         site.wait(lambda: heard(site) == 1, process)
         jobs += [site.submit() for _ in range(3)]
         site.wait(site.settled, process)
-        assert site.status()["state"] == "online"
+        site.wait(lambda: site.status()["state"] == "online", process)
         with away.service(check=1) as other:
             away.wait(lambda: "not trusted here" in away.health() and away.status()["state"] == "offline", other)
             assert "run `agent enroll` again with its new --ca-file" in shown(away)

@@ -114,7 +114,7 @@ def test_several_addresses_are_tried_in_their_order_with_and_without_a_proxy(sit
             jobs += [site.submit(SLOW), site.submit()]
             site.wait(site.settled, process)
             assert second.up > 0
-            assert site.status()["state"] == "online"
+            site.wait(lambda: site.status()["state"] == "online", process)
             second.refusing = True
             second.cut()
             site.wait(lambda: site.status()["state"] == "offline", process)

@@ -140,8 +140,9 @@ def test_two_agents_and_one_pin(fresh: Site) -> None:
         fresh.run(f"docker stop meridyen-hybrid-agent-{stopped}")
         assert "Lisbon" in fresh.says("timeout 60 router submit question.sql --source shop --profile submitter")
         fresh.run(f"docker start meridyen-hybrid-agent-{stopped}")
-    names = {line.split()[0] for line in fresh.says(f"{C} exec -T router router agents list").splitlines()[1:]}
-    assert {"plant-7", "agent-2"} <= names or names, names
+    known = fresh.says(f"{C} exec -T router router agents list")
+    assert "plant-7" in known
+    assert "agent-2" in known
 
 
 def test_the_full_tier(fresh: Site) -> None:
