@@ -89,6 +89,7 @@ docs: $(READY)
 	$(BIN)/python -m agent.guard.python.reference
 	$(BIN)/python -m agent.settings
 	$(BIN)/python -m agent.wire.schemas docs/schema
+	$(BIN)/python -m agent.service.schemas docs/schema
 	$(BIN)/python -m router.server.reference
 	$(BIN)/python packaging/kubernetes/schema.py
 

@@ -74,7 +74,7 @@ def next_steps(link: Link, folder: Path) -> Iterator[str]:
     """What is left to do, each a command."""
     run = f"agent run --config {folder}/sandbox.yaml"
     if link.replicas:
-        yield "for each agent set a MERIDYEN_STATE_DIR of its own; its name is the host's, or MERIDYEN_AGENT__NAME; then"
+        yield "give each agent a MERIDYEN_STATE_DIR; its name is its host's, or MERIDYEN_AGENT__NAME. Then"
     if link.router is None:
         yield run
         return

@@ -23,8 +23,8 @@ from agent.wire.container import write_mres
 MRES: Final = "application/vnd.meridyen.mres"
 MANIFEST: Final = "application/jose"
 INLINE_BYTES: Final = 500 * 1024
-_SLICE_BYTES: Final = 256 * 1024
 """A sealed result up to this size goes in one call."""
+_SLICE_BYTES: Final = 256 * 1024
 _WORD: Final = 4
 _LOGGER = logging.getLogger(__name__)
 _LATE: Final = frozenset({"result.late", "lease.lost"})

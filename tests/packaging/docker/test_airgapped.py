@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -16,7 +17,12 @@ def test_the_two_commands_bring_it_up_and_a_signed_job_goes_through_the_folders(
     fresh.run(page.block("config/sandbox.yaml && docker-compose -f docker-compose.airgapped.yaml up -d"))
     said = fresh.says(page.block("submitter submit -"))
     assert re.search(r"Lisbon +│ 8", said), said
-    found = json.loads(fresh.says(f"{C} exec -T agent agent status --json"))
+    deadline = time.monotonic() + 30
+    while True:  # figures are read every two seconds
+        found = json.loads(fresh.says(f"{C} exec -T agent agent status --json"))
+        if found["jobs"]["done_24h"] or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
     assert (found["state"], found["mode"], found["jobs"]["done_24h"]) == ("online", "airgapped", 1)
     assert found["isolation"]["python"]["min_tier"] == "container"
 

@@ -75,8 +75,13 @@ def test_replace_takes_down_what_is_over() -> None:
 
 def samples() -> list[Health]:
     given = {
-        **{"int": 3, "float": 90.0, "str": "Folder /x is read-only", "Path": Path("/var/lib/agent")},
-        **{"Sequence": ["transport"], "Code": CODES["envelope.audience"], "Me": Me(tenant="acme", agent="plant-7", pool="p")},
+        "int": 3,
+        "float": 90.0,
+        "str": "Folder /x is read-only",
+        "Path": Path("/var/lib/agent"),
+        "Sequence": ["transport"],
+        "Code": CODES["envelope.audience"],
+        "Me": Me(tenant="acme", agent="plant-7", pool="p"),
     }
     made = []
     for _, maker in inspect.getmembers(health, inspect.isfunction):
