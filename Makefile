@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
 CODE := agent benchmarks examples packaging router/src tests
 
-.PHONY: help setup demo dev test test-full test-slow check fix bench mutants clean deb bundle test-vm \
+.PHONY: help setup demo dev test test-full test-slow test-packaging check fix bench mutants clean deb bundle test-vm \
   images prod test-docker \
   check-lint check-format check-types check-imports check-architecture docs
 
@@ -55,11 +55,17 @@ dev: $(READY) ## a Router, an agent and a demo source on this machine, until Ctr
 test: $(READY) ## all tests but the slowest
 	$(PYTEST)
 
-test-full: test ## all tests
+test-full: test ## all tests; needs root, Docker, mmdebstrap and systemd-nspawn
 	@$(MAKE) --no-print-directory test-slow
+	@$(MAKE) --no-print-directory test-packaging
 
-test-slow: $(READY) ## only the tests that `make test` leaves out
-	$(PYTEST) -m full
+REAL := docker or systemd or bundle
+
+test-slow: $(READY) ## only the tests that `make test` leaves out, without those of `make test-packaging`
+	$(PYTEST) -m "full and not ($(REAL))"
+
+test-packaging: $(READY) ## images, compose, packages, machines that boot: built and run; needs root
+	$(PYTEST) -m "$(REAL)" --dist loadgroup
 
 check: check-lint check-format check-types check-imports check-architecture ## lint, format, types, layers, architecture
 
