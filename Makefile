@@ -14,10 +14,11 @@ WORKERS ?= auto
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 # The sources of what is written here, not of what is installed.
-CODE := agent benchmarks examples packaging router/src tests
+# `packaging/build` by name: a folder called build counts as built.
+CODE := agent benchmarks examples packaging $(wildcard packaging/build/*.py) router/src tests
 
 .PHONY: help setup demo dev test test-full test-slow test-packaging check fix bench mutants clean deb bundle test-vm \
-  images prod test-docker \
+  images prod \
   check-lint check-format check-types check-imports check-architecture docs
 
 help: ## this list
@@ -101,6 +102,12 @@ docs: $(READY)
 
 bench: $(READY) ## measure, print a table, write benchmarks/results.json
 	@$(BIN)/python -m benchmarks
+
+images: $(READY) ## the container images, built without a network; TARGETS='hybrid router', BASE_IMAGE=…
+	@$(BIN)/python packaging/build/images.py $(TARGETS)
+
+prod: ## bring up docker-compose.hybrid.yaml, or say what is missing; PROFILE=local-router for a trial
+	@packaging/docker/prod.sh
 
 # The interpreter of the Debian release that the package and the bundle are for, X.Y; it has to be here.
 TARGET ?= $(shell $(BIN)/python -c 'print("%d.%d" % __import__("sys").version_info[:2])' 2>/dev/null)
