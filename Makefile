@@ -23,7 +23,7 @@ CODE := agent benchmarks examples packaging $(wildcard packaging/build/*.py) rou
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 setup: $(READY) ## make .venv with everything that is needed; other targets do it by themselves
 	@echo 'ready: $(VENV)'
