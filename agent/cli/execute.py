@@ -103,14 +103,15 @@ class Operator:
 
         self._settings, self._line = settings, line
         self._identity = state.load(settings.state_dir)
-        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start the line."""
+        """Start the line. Raises AgentError."""
         from anyio.from_thread import start_blocking_portal
 
-        self._portal = self._open.enter_context(start_blocking_portal())
-        self._open.enter_context(self._portal.wrap_async_context_manager(self._line))
+        with ExitStack() as opened:  # a line that does not start leaves no thread: the interpreter would wait for it
+            self._portal = opened.enter_context(start_blocking_portal())
+            opened.enter_context(self._portal.wrap_async_context_manager(self._line))
+            self._open = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

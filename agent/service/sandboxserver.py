@@ -16,7 +16,7 @@ from agent.service.serverprocess import ServerError, ServerProcess
 COMMAND = (sys.executable, "-I", "-m", "agent.sandbox.server")
 """Isolated: no PYTHON* variables, no user site, nothing from the working directory."""
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from agent.service.serverprocess import ServerError, ServerProcess
 COMMAND = (sys.executable, "-I", "-m", "agent.worker.server", "--reserve")
 """Isolated: no PYTHON* variables, no user site, nothing from the working directory."""
 
-_START_SECONDS = 30.0
+_START_SECONDS = 90.0
 
 
 class WorkerServer:
