@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -18,7 +18,7 @@ class Line:
     def __init__(self, error: AgentError | None) -> None:
         self.error, self.ended = error, False
 
-    async def __aenter__(self) -> "Line":
+    async def __aenter__(self) -> Self:
         if self.error is not None:
             raise self.error
         return self
