@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from agent.settings import LoadedPolicy, Settings
     from agent.wire.sealing import Opened
 
+_UNTRUSTED_HINT = "Let the local operator ask: `agent trust operator`."
+
 
 def execute(
     task: Annotated[
@@ -173,7 +175,8 @@ class Operator:
 
 
 def _refused(refusal: Any) -> dict[str, Any]:
-    return {"outcome": "refused", "code": refusal.code, "message": refusal.message, "hint": refusal.hint}
+    hint = _UNTRUSTED_HINT if refusal.code == "envelope.untrusted" else refusal.hint
+    return {"outcome": "refused", "code": refusal.code, "message": refusal.message, "hint": hint}
 
 
 def _user() -> str:

@@ -88,6 +88,29 @@ def add(
     put("Compare the fingerprints with their owner over another channel.")
 
 
+@app.command("operator")
+def operator(*, config: Config = None) -> None:
+    """Let whoever has this agent's account ask here with `agent exec`: every source and kind, no role."""
+    import time
+
+    from agent.cli.render import put
+    from agent.cli.site import settings
+    from agent.core.errors import ConfigError
+    from agent.identity import state, trustfile
+    from agent.wire.keys import fingerprint
+
+    loaded = settings(config)
+    identity = state.ensure(loaded.state_dir)
+    trustfile.ensure(loaded.trust)
+    store = trustfile.update(
+        loaded.trust, lambda store: trustfile.with_operator(store, identity, loaded.tenant, time.time())
+    )
+    if store.submitters[identity.operator.kid].revoked is not None:
+        fix = f"Remove operator.jwk from {state.folder(loaded.state_dir)}: the next one is another key."
+        raise ConfigError("trust.operator", "the local operator's key is revoked.", fix)
+    put(f"trusted: local operator {fingerprint(identity.operator.kid)}")
+
+
 @app.command("revoke")
 def revoke(
     key: Annotated[str, typer.Argument(help="Fingerprint or kid of a signing key.")], *, config: Config = None

@@ -224,6 +224,26 @@ def test_trust_list_add_revoke(site, tmp_path):
     assert "revoked" in site.cli("trust", "list").stdout
 
 
+def test_the_local_operator_asks_only_where_trust_says_so(site):
+    """Whoever made trust.json before the first `agent exec` is told how to let the operator ask."""
+    trust = site.folder / "trust.json"
+    trust.write_text(json.dumps({**json.loads(trust.read_text()), "submitters": {}, "recipients": {}}))
+    question = site.query("SELECT 1 AS one")
+    refused = site.cli("exec", question, "--source", "shop")
+    assert refused.returncode == 1
+    assert "envelope.untrusted" in refused.stderr
+    assert "agent trust operator" in refused.stderr
+    for _ in range(2):
+        let = site.cli("trust", "operator")
+        assert let.returncode == 0, let.stderr
+    (operator,) = json.loads(trust.read_text())["submitters"]
+    assert site.cli("exec", question, "--source", "shop").returncode == 0
+    assert site.cli("trust", "revoke", operator).returncode == 0
+    again = site.cli("trust", "operator")
+    assert again.returncode == 78
+    assert "revoked" in again.stderr
+
+
 def test_usage_errors_are_short():
     for arguments in (["nope"], ["exec"], ["exec", "--bogus"], ["sql", "check", "--dialect", "duckdb"]):
         done = subprocess.run([*SILENT_AGENT, *arguments], capture_output=True, text=True, check=False)
