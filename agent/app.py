@@ -1,5 +1,6 @@
 """Composition root: `Settings` -> the service, or the local line. No logic."""
 
+import logging
 import resource
 import time
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 MAX_SPOOL_BYTES: Final = 10 * 2**30
 FILEDROP_BACKOFF_SECONDS: Final = 5.0
 ROUTER_BACKOFF_SECONDS: Final = 60.0
+_LOGGER = logging.getLogger(__name__)
 _AT_START: Final = ("mode", "tenant", "agent", "state_dir", "transport", "trust", "audit.path", "limits.drain_seconds")
 """Settings that the service reads once."""
 
@@ -57,6 +59,7 @@ def serve(settings: "Settings", *, verbose: bool = False, step: Step = no_step, 
     `manager` is the service manager that is told how it goes, if one started this process.
     """
     journal.begin(settings.state_dir, verbose=verbose)
+    _LOGGER.info("the service starts: version %s, mode %s", __version__, settings.mode)
     process.forbid_dumps()  # this process holds keys
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     return anyio.run(supervise, partial(_supervisor, settings, manager, step))
