@@ -35,6 +35,7 @@ def health(site):
     return json.dumps(read_file(site.folder / "state", now=0).status["health"])
 
 
+@pytest.mark.full
 @needs_mounts
 def test_a_read_only_outbox(site, until):
     outbox = site.drop / "outbox"

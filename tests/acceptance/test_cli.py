@@ -224,10 +224,12 @@ def test_trust_list_add_revoke(site, tmp_path):
     assert "revoked" in site.cli("trust", "list").stdout
 
 
-def test_the_local_operator_asks_only_where_trust_says_so(site):
+def test_the_local_operator_asks_only_where_trust_says_so(site, request):
     """Whoever made trust.json before the first `agent exec` is told how to let the operator ask."""
     trust = site.folder / "trust.json"
-    trust.write_text(json.dumps({**json.loads(trust.read_text()), "submitters": {}, "recipients": {}}))
+    before = trust.read_text()
+    request.addfinalizer(lambda: trust.write_text(before))
+    trust.write_text(json.dumps({**json.loads(before), "submitters": {}, "recipients": {}}))
     question = site.query("SELECT 1 AS one")
     refused = site.cli("exec", question, "--source", "shop")
     assert refused.returncode == 1

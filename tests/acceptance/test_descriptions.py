@@ -57,6 +57,7 @@ def test_open_shows_them_as_tables(site, jobs, tmp_path):
     assert (refused.returncode, "not rows" in refused.stderr) == (78, True)
 
 
+@pytest.mark.full
 def test_the_local_operator_asks_the_same(site, jobs):
     assert site.json("catalog", "shop")["result"]["value"] == jobs["catalog"]["result"]["value"]
     shown = site.cli("catalog", "shop", "--relation", "main.ord*").stdout
@@ -85,6 +86,7 @@ def test_task_objects_on_a_stream(site):
     assert [outcomes[ref]["code"] for ref in (4, 5)] == ["task.malformed", "task.malformed"]
 
 
+@pytest.mark.full
 def test_the_policy_is_tried_out_with_reasons(site):
     shown = site.json("policy", "test", site.query(ASK), "--source", "shop", "--param", "n=2")
     assert [row[1] for row in shown["rows"]] == ["***", "***"]

@@ -163,6 +163,7 @@ def _other_port() -> int:
         return int(free.getsockname()[1])
 
 
+@pytest.mark.full
 def test_it_stops_while_it_starts(venv: Path, tmp_path: Path, port: int):
     folder = tmp_path / "dev"
     command = [str(venv / "bin/python"), "-m", "examples.dev", "--folder", str(folder), "--port", str(port)]

@@ -30,6 +30,7 @@ def test_an_agent_killed_at_any_step_loses_no_job_and_doubles_no_result(link: Li
     assert codes[once] in ({"ok"} if STEPS.index(step) < STEPS.index("claimed") else {"ok", "job.interrupted"})
 
 
+@pytest.mark.full
 def test_a_router_killed_under_running_jobs_is_found_again_and_gets_every_result_once(link: LinkSite) -> None:
     with link.service() as process:
         jobs = [link.submit(SLOW), link.submit(SLOW, idempotent=True, attempts=3)]

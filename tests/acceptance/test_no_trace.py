@@ -100,6 +100,7 @@ def test_no_trace_is_left(big):
     assert holders(temporary_files() - before) == []
 
 
+@pytest.mark.full
 def test_no_file_is_left_by_a_killed_sort(big, until):
     site = big
     service = site.start()

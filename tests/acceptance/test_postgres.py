@@ -60,6 +60,7 @@ def test_an_interrupt_ends_the_statement_at_the_server(shop: Shop) -> None:
     endless.interrupt(shop)
 
 
+@pytest.mark.full
 def test_a_killed_worker_ends_the_statement_at_the_server(shop: Shop) -> None:
     endless.killed_worker(shop)
 
@@ -72,6 +73,7 @@ def test_the_wall_limit_ends_the_statement_at_the_server(shop: Shop, tmp_path: P
     endless.wall_limit(shop, tmp_path)
 
 
+@pytest.mark.full
 def test_the_end_of_the_service_ends_the_statement_at_the_server(shop: Shop, tmp_path: Path) -> None:
     endless.drained(shop, tmp_path)
 
