@@ -55,6 +55,7 @@ def test_a_read_only_outbox(site, until):
 @needs_mounts
 def test_a_full_disk(site, until):
     spool = site.folder / "state" / "spool"
+    spool.mkdir(mode=0o700, exist_ok=True)
     service = start(site, f"mount -t tmpfs -o size=64k,mode=700 none {spool}")
     try:
         job = site.json("submit", site.query("SELECT 8 AS n"), "--source", "shop")
