@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -24,7 +23,8 @@ from router.core import ops
 from router.core.agents import AgentId
 from router.core.jobs import LEASE_SECONDS
 from router.server.enroll import token_hash
-from tests.support.links import DEADLINE_SECONDS, HUNG, SLOW, WIDE, LinkSite
+from tests.support.frozen import freeze
+from tests.support.links import HUNG, SLOW, WIDE, LinkSite
 from tests.support.relays import Relay
 from tests.support.routers import AGENT, POOL, TENANT
 from tests.support.silent import SILENT_AGENT
@@ -190,24 +190,3 @@ def ended_here(link: LinkSite) -> set[str]:
     """Jobs whose lease the agent took for lost."""
     lines = (link.root / "service.log").read_text().splitlines()
     return {job for job in link.jobs for line in lines if job in line and "was lost; it is ended here" in line}
-
-
-def freeze(link: LinkSite, count: int) -> set[int]:
-    """Stop the workers of so many jobs, which have the source open: they hang, and cost no time of the machine."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while len(found := readers(link.root / "shop.sqlite")) < count:
-        assert time.monotonic() < deadline, link.log()
-        time.sleep(0.01)
-    for pid in found:
-        os.kill(pid, signal.SIGSTOP)
-    return found
-
-
-def readers(file: Path) -> set[int]:
-    """Processes that have a file open."""
-    found = set()
-    for one in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if one.readlink() == file:
-                found.add(int(one.parts[2]))
-    return found

@@ -4,11 +4,13 @@ In every case: no result is lost, none counts twice, no job that may not run twi
 The agent's whole process tree runs under a rule of the kernel by which nothing may listen.
 """
 
+import os
 import signal
 
 import pytest
 
 from agent.service.wiring import STEPS
+from tests.support.frozen import freeze
 from tests.support.links import DEADLINE_SECONDS, HUNG, SLOW, LinkSite
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine: nothing here measures time
@@ -34,8 +36,10 @@ def test_an_agent_killed_at_any_step_loses_no_job_and_doubles_no_result(link: Li
 def test_a_router_killed_under_running_jobs_is_found_again_and_gets_every_result_once(link: LinkSite) -> None:
     with link.service() as process:
         jobs = [link.submit(SLOW), link.submit(SLOW, idempotent=True, attempts=3)]
-        link.wait(lambda: set(link.states().values()) == {"running"}, process)
+        held = freeze(link, len(jobs))  # both were accepted, and the agent knows
         link.kill_router()
+        for worker in held:
+            os.kill(worker, signal.SIGCONT)
         link.wait(lambda: link.status().get("spool", {}).get("results") == len(jobs), process)
         link.wait(lambda: "delivery fails" in link.health() or "cannot be reached" in link.health(), process)
         link.start_router()
