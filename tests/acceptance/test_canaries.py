@@ -319,7 +319,7 @@ def test_the_service_process_cannot_be_dumped(tmp_path: Path) -> None:
     program = (
         "import ctypes, json, resource, sys\nfrom types import SimpleNamespace\nfrom pathlib import Path\nimport anyio\n"
         "from agent import app\nanyio.run = lambda *_: 0\n"
-        "app.serve(SimpleNamespace(state_dir=Path(sys.argv[1])))\n"
+        "app.serve(SimpleNamespace(state_dir=Path(sys.argv[1]), mode='airgapped'))\n"
         "print(json.dumps([ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), *resource.getrlimit(resource.RLIMIT_CORE)]))"
     )
     done = subprocess.run(

