@@ -66,7 +66,7 @@ test-slow: $(READY) ## only the tests that `make test` leaves out, without those
 	$(PYTEST) -m "full and not ($(REAL))"
 
 test-packaging: $(READY) ## images, compose, packages, machines that boot: built and run; needs root
-	$(PYTEST) -m "$(REAL)" --dist loadgroup
+	$(BIN)/python -m pytest -v -m "$(REAL)"
 
 check: check-lint check-format check-types check-imports check-architecture ## lint, format, types, layers, architecture
 

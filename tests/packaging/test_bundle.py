@@ -15,7 +15,7 @@ import pytest
 from tests.support import packages
 from tests.support.machines import CLEAN
 
-pytestmark = [pytest.mark.full, pytest.mark.bundle, pytest.mark.xdist_group("bundle"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.bundle, pytest.mark.timeout(900)]
 ROOT = packages.ROOT
 PAGE = ROOT / "docs/operate/install-bundle.md"
 

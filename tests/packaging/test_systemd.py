@@ -11,7 +11,7 @@ import pytest
 from tests.support import packages
 from tests.support.machines import Machine
 
-pytestmark = [pytest.mark.full, pytest.mark.systemd, pytest.mark.xdist_group("systemd"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.systemd, pytest.mark.timeout(900)]
 ROOT = packages.ROOT
 AGENT = "cd / && runuser -u meridyen -- agent"
 SUBMITTER = "/var/lib/meridyen/submitter"

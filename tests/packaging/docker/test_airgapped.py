@@ -9,7 +9,7 @@ import pytest
 from tests.packaging.docker import page
 from tests.packaging.docker.conftest import Site
 
-pytestmark = [pytest.mark.full, pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.docker, pytest.mark.timeout(900)]
 C = "docker-compose -f docker-compose.airgapped.yaml"
 
 

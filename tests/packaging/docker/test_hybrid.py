@@ -13,7 +13,7 @@ from tests.packaging.docker.conftest import Site
 from tests.support import hostile_world
 from tests.support.engine import ROOT
 
-pytestmark = [pytest.mark.full, pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.docker, pytest.mark.timeout(900)]
 C = "docker-compose -f docker-compose.hybrid.yaml --profile local-router"
 LISTEN = "0A"
 RESOLVER = "0B00007F"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.engine import BASE, ROOT, Engine
 
-pytestmark = [pytest.mark.full, pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.docker, pytest.mark.timeout(900)]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 AGENTS = ("meridyen/sandbox:latest", "meridyen/sandbox-airgapped:latest")
 ALL = (*AGENTS, "meridyen/router:latest", "meridyen/sandbox:analytics")
